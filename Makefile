@@ -1,0 +1,102 @@
+# One Makefile for all rooms; `make help` lists the targets.
+#
+# Every room is compiled with only its own folder and src/base on the include path, so that front,
+# engine and cli cannot grow to depend on each other. Objects go to build/release, and for the unit
+# tests, with sanitizers, to build/check.
+
+VERSION     := 0.1.0
+PREFIX      ?= /usr
+SYSCONFDIR  ?= /etc
+LIBEXECDIR  ?= $(PREFIX)/lib/dockwake
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+DESTDIR     ?=
+B           ?= build
+
+CC          ?= cc
+PKG_CONFIG  ?= pkg-config
+CFLAGS      ?= -O2 -g
+HARDENING   ?= -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+WARNINGS    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
+               -Wundef -Wwrite-strings -Wvla -Wpointer-arith -Wimplicit-fallthrough
+CSTD        := -std=gnu11 -D_GNU_SOURCE -DDOCKWAKE_VERSION='"$(VERSION)"'
+SANITIZE    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+               -fno-sanitize-recover=all
+
+BASE_SRC    := $(wildcard src/base/*.c)
+FRONT_SRC   := $(wildcard src/front/*.c)
+ENGINE_SRC  := $(wildcard src/engine/*.c)
+CLI_SRC     := $(wildcard src/cli/*.c)
+UNIT_SRC    := $(wildcard tests/unit/*/test_*.c)
+
+BASE_PKG    := inih
+FRONT_PKG   := libsystemd
+ENGINE_PKG  := libsystemd libcurl jansson
+CLI_PKG     := jansson
+
+PROGRAMS    := $(B)/dockwake-front $(B)/dockwake-engine $(B)/dockwake
+UNITS       := $(patsubst tests/unit/%.c,$(B)/check/%,$(UNIT_SRC))
+
+pkg_cflags   = $(if $(1),$(shell $(PKG_CONFIG) --cflags $(1)))
+pkg_libs     = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1)))
+objects      = $(patsubst src/%.c,$(B)/$(1)/%.o,$(2))
+
+.PHONY: all
+all: $(PROGRAMS) ## build the programs into build/
+
+# --- compiling -----------------------------------------------------------------------------------
+# $(1): room, $(2): its packages
+define room_rules
+$(B)/release/$(1)/%.o: src/$(1)/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(CSTD) $$(WARNINGS) $$(CPPFLAGS) $$(HARDENING) $$(CFLAGS) -Isrc/$(1) -Isrc/base \
+	    $$(call pkg_cflags,$(2)) -MMD -MP -c -o $$@ $$<
+$(B)/check/%.o: CHECK_CFLAGS = $$(SANITIZE)
+$(B)/check/$(1)/%.o: src/$(1)/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(CSTD) $$(WARNINGS) -Werror $$(SANITIZE) -Isrc/$(1) -Isrc/base \
+	    $$(call pkg_cflags,$(2)) -MMD -MP -c -o $$@ $$<
+# A unit test of a room sees what the room sees, and is linked with all of it but its main().
+$(B)/check/$(1)/test_%: tests/unit/$(1)/test_%.c \
+        $$(filter-out %/main.o,$$(call objects,check,$$(wildcard src/$(1)/*.c))) \
+        $$(call objects,check,$$(BASE_SRC))
+	@mkdir -p $$(@D)
+	$$(CC) $$(CSTD) $$(WARNINGS) -Werror $$(SANITIZE) -Isrc/$(1) -Isrc/base -Itests/unit \
+	    $$(call pkg_cflags,$(2)) -MMD -MP -MF $$@.d -o $$@ $$(filter %.c,$$<) \
+	    $$(sort $$(filter %.o,$$^)) \
+	    $$(call pkg_libs,$(2)) $$(call pkg_libs,$$(BASE_PKG) cmocka)
+endef
+$(eval $(call room_rules,base,$(BASE_PKG)))
+$(eval $(call room_rules,front,$(FRONT_PKG)))
+$(eval $(call room_rules,engine,$(ENGINE_PKG)))
+$(eval $(call room_rules,cli,$(CLI_PKG)))
+
+# $(1): program, $(2): room's sources, $(3): packages
+define program_rule
+$(B)/$(1): $(call objects,release,$(2) $(BASE_SRC))
+	$$(CC) $$(CFLAGS) $$(HARDENING) $$(LDFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed -o $$@ $$^ \
+	    $$(call pkg_libs,$(3) $(BASE_PKG))
+# The same with sanitizers, for the scenarios that look for what a plain build would hide.
+$(B)/check/bin/$(1): $(call objects,check,$(2) $(BASE_SRC))
+	@mkdir -p $$(@D)
+	$$(CC) $$(SANITIZE) -o $$@ $$^ $$(call pkg_libs,$(3) $(BASE_PKG))
+endef
+$(eval $(call program_rule,dockwake-front,$(FRONT_SRC),$(FRONT_PKG)))
+$(eval $(call program_rule,dockwake-engine,$(ENGINE_SRC),$(ENGINE_PKG)))
+$(eval $(call program_rule,dockwake,$(CLI_SRC),$(CLI_PKG)))
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# --- tests ---------------------------------------------------------------------------------------
+.PHONY: unit
+unit: $(UNITS) ## build and run the unit tests with sanitizers
+	tests/unit/run $(UNITS)
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf $(B)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
