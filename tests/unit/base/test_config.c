@@ -220,6 +220,40 @@ static void bad_values(void **state) {
     assert_string_equal(host_of(f, "ok.example"), "-");
 }
 
+/* Sections may be repeated, keys may not. */
+static void keys_given_twice(void **state) {
+    struct folder *f = *state;
+
+    folder_write(f, "dockwake.conf",
+                 "[front]\nexit_idle = 1s\n[engine]\n[front]\nexit_idle = 1s\n"
+                 "[defaults]\ngrace = 2s\ngrace = 2s\n");
+    folder_write(f, "apps.d/a.ini",
+                 "[app]\nport = 1\n[route]\nhost = a\nport = 2\n[app]\nport = 1\n"
+                 "[route]\nhost = b\n");
+    folder_expect(f, "dockwake.conf:5: exit_idle: already given in line 2",
+                  "dockwake.conf:8: grace: already given in line 7",
+                  "apps.d/a.ini:7: port: already given in line 2",
+                  "apps.d/a.ini:9: host: already given in line 4");
+}
+
+static void pitfalls_have_file_and_line(void **state) {
+    struct folder *f = *state;
+
+    folder_write(f, "dockwake.conf", "exit_idle = 1s\n[front\nexit_idle = 2s\n");
+    folder_write(f, "apps.d/a.ini",
+                 "port = 1\n[app]\ncontainer = a ; mine\n[route\nhost = a\n[route]\n"
+                 "host = b,\n  c\n[Route]\nhost = d\n");
+    folder_expect(f, "dockwake.conf:1: key 'exit_idle' before the first [section]",
+                  "dockwake.conf:2: '[' without ']'",
+                  "apps.d/a.ini:1: key 'port' before the first [section]",
+                  "apps.d/a.ini:3: a comment needs a line of its own: what follows ' ;' would be "
+                  "cut off",
+                  "apps.d/a.ini:4: '[' without ']'",
+                  "apps.d/a.ini:8: the line begins with a blank and would be taken for more of "
+                  "the value before; begin it in the first column",
+                  "apps.d/a.ini:9: unknown section [Route]");
+}
+
 static void ranges_at_their_ends(void **state) {
     struct folder *f = *state;
 
@@ -492,6 +526,8 @@ int main(void) {
         folder_test(defaults_given),
         folder_test(defaults_refused),
         folder_test(bad_values),
+        folder_test(keys_given_twice),
+        folder_test(pitfalls_have_file_and_line),
         folder_test(ranges_at_their_ends),
         folder_test(list_bounds),
         folder_test(broken_app_is_a_signpost),
