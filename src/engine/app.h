@@ -1,0 +1,77 @@
+/*
+ * app.h - one app of the table: whether it is ready, who waits for it, when it may sleep.
+ *
+ *   IDLE     its container does not run, or runs without having been looked at.
+ *   WAITING  somebody wants it and its container is on its way.
+ *   PROBING  the container runs; readiness is being found out.
+ *   READY    connections may be made to its address.
+ *   FAILED   it did not become ready; its waiters have been told. The next demand tries again.
+ *
+ * From a demand until READY or FAILED one deadline runs, start_timeout. The idle clock runs while the
+ * container is RUNNING, nobody holds a lease and nobody waits; when it ends, the container sleeps if
+ * its other apps agree.
+ */
+#pragma once
+
+#include <sys/queue.h>
+
+#include "container.h"
+#include "probe.h"
+
+enum app_state { APP_IDLE, APP_WAITING, APP_PROBING, APP_READY, APP_FAILED };
+
+struct lease;
+struct client;
+
+struct app {
+    struct engine *engine;
+    const struct config_app *config;
+    struct container *container;
+    enum app_state state;
+    usec_t since; /* realtime: in this state since */
+    bool demanded; /* somebody waits, or has waited and left: the wake goes on */
+    /*
+     * The container ran when the demand came: should it turn out to have ended meanwhile, it is
+     * started, and the demand has not failed.
+     */
+    bool again;
+    struct docker_container seen; /* the container's inspection, with this app's network and port */
+    usec_t wake_began;
+    usec_t wake_took; /* the last wake that succeeded; 0: none */
+    sd_event_source *deadline;
+    struct probe *probe;
+    bool probing_health;          /* PROBING waits for Docker's HEALTHCHECK */
+    struct proto_address address; /* READY: where it answers */
+    enum proto_failure failure;   /* of the last start */
+    char text[PROTO_TEXT_MAX];
+    usec_t idle_since; /* when the last lease ended */
+    sd_event_source *idle;
+    size_t n_leases;
+    TAILQ_HEAD(, lease) leases;     /* client.c's, those not yet ended */
+    TAILQ_HEAD(, client) watchers;  /* administrators that wait for it */
+};
+
+int app_new(struct engine *engine, const struct config_app *config, struct container *container,
+            struct app **ret_app);
+/* Ends its leases and watchers with GONE or FAILED. */
+void app_free(struct app *app);
+
+/* Wants it awake: READY, or a start under way, or FAILED at once. Who waits has joined before. */
+void app_wake(struct app *app);
+/* A front's connection was refused at the app's address: probes again before READY is repeated. */
+void app_doubt(struct app *app);
+/* An administrator's order, whoever uses it. */
+void app_sleep(struct app *app);
+/* A lease was added to or removed from its list. */
+void app_leases_changed(struct app *app);
+/* Nobody uses it, and its clock has run out. An app that never sleeps says no. */
+bool app_may_sleep(const struct app *app);
+
+/* What the container tells. */
+void app_container_running(struct app *app); /* or has been inspected again */
+void app_container_lost(struct app *app);    /* it died; whether for good is not known yet */
+void app_container_stopped(struct app *app, enum proto_failure failure, const char *text);
+void app_container_changed(struct app *app); /* its state, for watchers */
+
+/* For the command line. */
+void app_describe(const struct app *app, struct proto_app *ret_message);
