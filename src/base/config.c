@@ -281,7 +281,7 @@ static int load_apps(struct config *config, const struct config_app *defaults,
     if (r < 0) {
         return r;
     }
-    config->apps = calloc(list.n > 0 ? list.n : 1, sizeof(config->apps[0]));
+    config->apps = calloc(list.n > 0 ? list.n : 1, sizeof(struct config_app *));
     if (config->apps == NULL) {
         r = -ENOMEM;
     }

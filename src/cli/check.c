@@ -1,4 +1,5 @@
 /* check.c - `dockwake check`: reads the configuration and prints all that is wrong with it. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,11 +68,12 @@ int cli_check(const struct cli_options *options) {
         config_errors_done(&errors);
         return CLI_FAILED;
     }
+    assert(config != NULL); /* config_load()'s promise */
     r = CLI_OK;
     if (options->json) {
         r = output_json(json_pack("{s:I, s:I, s:o}", "apps", (json_int_t)config->n_apps,
-                                  "errors_total", (json_int_t)(errors.n + errors.dropped), "errors",
-                                  errors_json(&errors)));
+                                  "errors_total", (json_int_t)errors.n + (json_int_t)errors.dropped,
+                                  "errors", errors_json(&errors)));
     } else {
         print_text(config, &errors);
     }
