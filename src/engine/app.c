@@ -90,7 +90,7 @@ static void app_become_ready(struct app *app) {
     app_set_demanded(app, false);
     app_set_state(app, APP_READY);
     TAILQ_FOREACH(lease, &app->leases, in_app)
-        lease_tell_ready(lease, &app->address);
+    lease_tell_ready(lease, &app->address);
     app_update_clock(app);
 }
 
@@ -119,7 +119,8 @@ static bool app_has_siblings(const struct app *app) {
     return false;
 }
 
-/* The container runs, or is about to, and the app is not ready: on_failure says what becomes of it. */
+/* The container runs, or is about to, and the app is not ready: on_failure says what becomes of it.
+ */
 static void app_fail(struct app *app, enum proto_failure failure, const char *text) {
     bool stop = app->demanded && app->config->on_failure == ON_FAILURE_STOP;
 
@@ -201,12 +202,14 @@ static void app_probe(struct app *app) {
 
     app->address = app_find_address(app, &spec.published);
     if (app->address.family == AF_UNSPEC || app->address.port == 0) {
-        app_fail(app, PROTO_FAILURE_NO_ADDRESS,
-                 "the container has no address or port to connect to: set port, network or address");
+        app_fail(
+            app, PROTO_FAILURE_NO_ADDRESS,
+            "the container has no address or port to connect to: set port, network or address");
         return;
     }
     if (check == CHECK_DOCKER && app->seen.health == DOCKER_HEALTH_NONE) {
-        app_fail(app, PROTO_FAILURE_NO_ADDRESS, "check = docker, but the container has no HEALTHCHECK");
+        app_fail(app, PROTO_FAILURE_NO_ADDRESS,
+                 "check = docker, but the container has no HEALTHCHECK");
         return;
     }
     app_set_state(app, APP_PROBING);
@@ -297,28 +300,24 @@ void app_container_changed(struct app *app) {
 
 /* --- what clients ask ----------------------------------------------------------------------- */
 
-static void app_demand(struct app *app) {
-    struct lease *lease;
-
+static void app_demand(struct app *app, struct lease *lease) {
     if (!app->demanded) {
         app->wake_began = now_usec(CLOCK_MONOTONIC);
         app_set_demanded(app, true);
         timer_arm(app->deadline, usec_add(app->wake_began, app->config->start_timeout));
     }
     app_update_clock(app);
-    TAILQ_FOREACH(lease, &app->leases, in_app)
+    if (lease)
         lease_tell_starting(lease);
 }
 
-void app_wake(struct app *app) {
-    struct lease *lease;
-
+void app_wake(struct app *app, struct lease *lease) {
     if (app->config->broken) {
         app_become_failed(app, PROTO_FAILURE_BROKEN_APP, "its configuration has errors");
         return;
     }
     if (app->state == APP_READY) {
-        TAILQ_FOREACH(lease, &app->leases, in_app)
+        if (lease)
             lease_tell_ready(lease, &app->address);
         watchers_tell(app, true);
         app->idle_since = 0; /* an order counts as use */
@@ -329,20 +328,20 @@ void app_wake(struct app *app) {
         log_info("app %s: woken", app->config->name);
         app->again = app->container->state == CONTAINER_RUNNING;
     }
-    app_demand(app);
+    app_demand(app, lease);
     if (app->state == APP_IDLE || app->state == APP_FAILED)
         app_set_state(app, APP_WAITING);
     container_wake(app->container);
 }
 
-void app_doubt(struct app *app) {
+void app_doubt(struct app *app, struct lease *lease) {
     if (app->state == APP_READY) {
-        app_demand(app);
+        app_demand(app, lease);
         app->again = true;
         app_set_state(app, APP_PROBING);
         container_event(app->container, "");
     } else {
-        app_wake(app);
+        app_wake(app, lease);
     }
 }
 
@@ -384,8 +383,7 @@ void app_describe(const struct app *app, struct proto_app *ret_message) {
         .state = app_proto_state(app),
         .failure = app->failure,
         .leases = (uint32_t)app->n_leases,
-        .since_usec =
-            app->since > app->container->since ? app->since : app->container->since,
+        .since_usec = app->since > app->container->since ? app->since : app->container->since,
         .sleep_usec = UINT64_MAX,
         .wake_usec = app->wake_took,
     };

@@ -7,9 +7,9 @@
  *   READY    connections may be made to its address.
  *   FAILED   it did not become ready; its waiters have been told. The next demand tries again.
  *
- * From a demand until READY or FAILED one deadline runs, start_timeout. The idle clock runs while the
- * container is RUNNING, nobody holds a lease and nobody waits; when it ends, the container sleeps if
- * its other apps agree.
+ * From a demand until READY or FAILED one deadline runs, start_timeout. The idle clock runs while
+ * the container is RUNNING, nobody holds a lease and nobody waits; when it ends, the container
+ * sleeps if its other apps agree.
  */
 #pragma once
 
@@ -28,7 +28,7 @@ struct app {
     const struct config_app *config;
     struct container *container;
     enum app_state state;
-    usec_t since; /* realtime: in this state since */
+    usec_t since;  /* realtime: in this state since */
     bool demanded; /* somebody waits, or has waited and left: the wake goes on */
     /*
      * The container ran when the demand came: should it turn out to have ended meanwhile, it is
@@ -47,8 +47,8 @@ struct app {
     usec_t idle_since; /* when the last lease ended */
     sd_event_source *idle;
     size_t n_leases;
-    TAILQ_HEAD(, lease) leases;     /* client.c's, those not yet ended */
-    TAILQ_HEAD(, client) watchers;  /* administrators that wait for it */
+    TAILQ_HEAD(, lease) leases;    /* client.c's, those not yet ended */
+    TAILQ_HEAD(, client) watchers; /* administrators that wait for it */
 };
 
 int app_new(struct engine *engine, const struct config_app *config, struct container *container,
@@ -56,10 +56,13 @@ int app_new(struct engine *engine, const struct config_app *config, struct conta
 /* Ends its leases and watchers with GONE or FAILED. */
 void app_free(struct app *app);
 
-/* Wants it awake: READY, or a start under way, or FAILED at once. Who waits has joined before. */
-void app_wake(struct app *app);
-/* A front's connection was refused at the app's address: probes again before READY is repeated. */
-void app_doubt(struct app *app);
+/*
+ * Wants it awake. The lease, which is in the app's list already (NULL: an administrator's order),
+ * is told READY, STARTING or FAILED at once, and what becomes of it later.
+ */
+void app_wake(struct app *app, struct lease *lease);
+/* The lease's front was refused at the app's address: probes again before READY is repeated. */
+void app_doubt(struct app *app, struct lease *lease);
 /* An administrator's order, whoever uses it. */
 void app_sleep(struct app *app);
 /* A lease was added to or removed from its list. */

@@ -1,16 +1,16 @@
 /*
  * client.c - the engine's two sockets, and what may be said on them.
  *
- * Every packet passes proto_check() (version, opcode, exact size, channel) and then the permit table
- * below, which says what each kind of client may ask in which state. Whatever is not in it ends the
- * connection, and with it the client's leases; the engine goes on.
+ * Every packet passes proto_check() (version, opcode, exact size, channel) and then the permit
+ * table below, which says what each kind of client may ask in which state. Whatever is not in it
+ * ends the connection, and with it the client's leases; the engine goes on.
  *
  * Nothing is queued. What a client has yet to be told is state: a lease's news, an administrator's
- * place in the listing or the app he waits for. When his socket is full, the rest is sent once it has
- * room again, and then says what holds then.
+ * place in the listing or the app he waits for. When his socket is full, the rest is sent once it
+ * has room again, and then says what holds then.
  *
- * A client that has to go is only marked (dead), because the one who notices may be in the middle of
- * a list of leases; a deferred source frees it.
+ * A client that has to go is only marked (dead), because the one who notices may be in the middle
+ * of a list of leases; a deferred source frees it.
  */
 #include "client.h"
 
@@ -46,15 +46,15 @@ struct client {
     int fd;
     sd_event_source *io;
     bool dead;
-    bool blocked; /* the socket is full; EPOLLOUT is waited for */
+    bool blocked;               /* the socket is full; EPOLLOUT is waited for */
     TAILQ_HEAD(, lease) leases; /* the ended ones with unsent news too */
 
-    struct app *app;          /* the request's; NULL: LIST, or it has gone */
-    size_t next;              /* CLIENT_LISTING */
-    bool news;                /* the watched app changed since it was last sent */
-    uint32_t result;          /* CLIENT_ENDING */
+    struct app *app; /* the request's; NULL: LIST, or it has gone */
+    size_t next;     /* CLIENT_LISTING */
+    bool news;       /* the watched app changed since it was last sent */
+    uint32_t result; /* CLIENT_ENDING */
     const char *text;
-    sd_event_source *settle;  /* CLIENT_SETTLING: its end */
+    sd_event_source *settle;    /* CLIENT_SETTLING: its end */
     TAILQ_ENTRY(client) in_app; /* app->watchers, while CLIENT_WATCHING */
     TAILQ_ENTRY(client) in_server;
 };
@@ -299,8 +299,8 @@ static struct lease *find_lease(struct client *client, const struct app *app) {
     struct lease *lease;
 
     TAILQ_FOREACH(lease, &client->leases, in_client)
-        if (lease->app == app)
-            return lease;
+    if (lease->app == app)
+        return lease;
     return NULL;
 }
 
@@ -334,7 +334,7 @@ static int on_lease(struct client *client, const union proto_message *message) {
             return 0; /* it has ended meanwhile, and the front will hear so */
         lease->news = NEWS_NONE;
         lease->told.family = AF_UNSPEC;
-        app_doubt(app);
+        app_doubt(app, lease);
         return 0;
     }
     if (lease)
@@ -350,7 +350,7 @@ static int on_lease(struct client *client, const union proto_message *message) {
     TAILQ_INSERT_TAIL(&app->leases, lease, in_app);
     app->n_leases++;
     app_leases_changed(app);
-    app_wake(app);
+    app_wake(app, lease);
     return 0;
 }
 
@@ -392,10 +392,10 @@ void server_settled(struct server *server) {
     struct client *client;
 
     TAILQ_FOREACH(client, &server->clients, in_server)
-        if (client->state == CLIENT_SETTLING && !client->dead) {
-            client->settle = sd_event_source_disable_unref(client->settle);
-            client_answer(client);
-        }
+    if (client->state == CLIENT_SETTLING && !client->dead) {
+        client->settle = sd_event_source_disable_unref(client->settle);
+        client_answer(client);
+    }
 }
 
 static int client_settle(struct client *client, struct app *app) {
@@ -450,9 +450,9 @@ static int on_wake(struct client *client, const union proto_message *message) {
         client->app = app;
         client->news = false;
         TAILQ_INSERT_TAIL(&app->watchers, client, in_app);
-        app_wake(app);
+        app_wake(app, NULL);
     } else {
-        app_wake(app);
+        app_wake(app, NULL);
         client_end_with(client, app, 0, "");
     }
     return 0;
@@ -526,7 +526,8 @@ static int on_client(sd_event_source *source, int fd, uint32_t revents, void *us
             continue;
         if (r != -ECONNRESET)
             log_warning("%s cut off: %s",
-                        client->kind == CLIENT_FRONT ? "a front" : "an administrator", strerror(-r));
+                        client->kind == CLIENT_FRONT ? "a front" : "an administrator",
+                        strerror(-r));
         client_kill(client);
     }
     return 0;

@@ -50,5 +50,6 @@ void lease_tell_ready(struct lease *lease, const struct proto_address *address);
 void lease_tell_failed(struct lease *lease, enum proto_failure failure, const char *text);
 void lease_tell_gone(struct lease *lease);
 
-/* The app changed: an administrator who waits for it is told. ended: it is the last he hears of it. */
+/* The app changed: an administrator who waits for it is told. ended: it is the last he hears of it.
+ */
 void watchers_tell(struct app *app, bool ended);

@@ -9,11 +9,11 @@
 #include "log.h"
 
 /* Beyond the container's own stop_timeout or the app's start_timeout. */
-#define CALL_MARGIN (15 * USEC_PER_SEC)
+#define CALL_MARGIN   (15 * USEC_PER_SEC)
 #define START_TIMEOUT (5 * 60 * USEC_PER_SEC)
 /* Between tries while Docker cannot be reached. */
 #define PAUSE_FIRST (20 * USEC_PER_MSEC)
-#define PAUSE_LAST (1 * USEC_PER_SEC)
+#define PAUSE_LAST  (1 * USEC_PER_SEC)
 
 static void container_start(struct container *c);
 static void container_unpause(struct container *c);
@@ -127,8 +127,8 @@ static bool unreachable(const struct docker_result *result) {
 
 /* --- calls ---------------------------------------------------------------------------------- */
 
-static int container_call(struct container *c, const char *method, const char *verb,
-                          usec_t timeout, docker_done done, struct docker_call **ret_call) {
+static int container_call(struct container *c, const char *method, const char *verb, usec_t timeout,
+                          docker_done done, struct docker_call **ret_call) {
     char path[DOCKER_NAME_MAX + 64];
 
     snprintf(path, sizeof(path), "/containers/%s/%s", c->name, verb);

@@ -37,16 +37,16 @@ struct container {
     size_t n_apps;
     struct app **apps; /* at least one, outside the table's building */
 
-    uint64_t round; /* engine->round when Docker last listed it */
-    struct docker_call *call;    /* start, unpause or stop, in flight */
-    struct docker_call *inspect; /* in flight */
-    bool inspect_again;          /* the inspection in flight is out of date */
-    bool demanded;               /* STOPPING: to be started again */
-    bool stop_after;             /* STARTING: to be stopped as soon as it runs */
-    bool dying;                  /* RUNNING: "die" came; the inspection decides */
-    bool active;                 /* counted by engine_count_active() */
-    sd_event_source *retry;      /* tries again what Docker could not be asked */
-    usec_t pause;                /* before the next try */
+    uint64_t round;                /* engine->round when Docker last listed it */
+    struct docker_call *call;      /* start, unpause or stop, in flight */
+    struct docker_call *inspect;   /* in flight */
+    bool inspect_again;            /* the inspection in flight is out of date */
+    bool demanded;                 /* STOPPING: to be started again */
+    bool stop_after;               /* STARTING: to be stopped as soon as it runs */
+    bool dying;                    /* RUNNING: "die" came; the inspection decides */
+    bool active;                   /* counted by engine_count_active() */
+    sd_event_source *retry;        /* tries again what Docker could not be asked */
+    usec_t pause;                  /* before the next try */
     char text[DOCKER_MESSAGE_MAX]; /* why the last try did not succeed; "" */
 };
 

@@ -30,7 +30,7 @@ struct docker_call {
     struct docker *docker;
     TAILQ_ENTRY(docker_call) entry;
     bool queued;
-    unsigned round; /* docker->round when it was queued */
+    unsigned round;         /* docker->round when it was queued */
     struct http_call *http; /* in flight */
     const char *method;
     char *path;
@@ -89,6 +89,12 @@ static void on_answer(void *userdata, const struct http_answer *answer) {
     call_destroy(call);
 }
 
+static int on_call_piece(void *userdata, const char *data, size_t size) {
+    struct docker_call *call = userdata;
+
+    return call->piece(call->userdata, data, size);
+}
+
 /* The URL's host matters to nobody on a Unix socket; Docker wants one all the same. */
 static int call_send(struct docker_call *call) {
     char url[HTTP_URL_MAX];
@@ -97,7 +103,7 @@ static int call_send(struct docker_call *call) {
         .unix_socket = call->docker->socket_path,
         .url = url,
         .timeout = call->timeout,
-        .piece = call->piece,
+        .piece = call->piece ? on_call_piece : NULL,
         .done = on_answer,
         .userdata = call,
     };

@@ -2,8 +2,8 @@
  * docker.h - the Docker Engine API (or Podman's) over a Unix socket.
  *
  * The version is negotiated before the first call: the lower of ours and the daemon's, as
- * GET /_ping tells it in Api-Version. It is asked again after the connection to the daemon was lost,
- * which may have been replaced by another.
+ * GET /_ping tells it in Api-Version. It is asked again after the connection to the daemon was
+ * lost, which may have been replaced by another.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ enum {
     DOCKER_API_NEWEST = 52, /* 1.52: Docker 29 */
 };
 
-#define DOCKER_PING_TIMEOUT (10 * USEC_PER_SEC)
+#define DOCKER_PING_TIMEOUT  (10 * USEC_PER_SEC)
 #define DOCKER_QUERY_TIMEOUT (20 * USEC_PER_SEC) /* inspect, list */
 
 struct docker;
@@ -28,7 +28,7 @@ int docker_new(sd_event *event, struct http *http, const char *socket_path,
 void docker_free(struct docker *docker);
 
 struct docker_result {
-    int result;       /* 0, or http.h's reasons why there is no answer */
+    int result; /* 0, or http.h's reasons why there is no answer */
     long status;
     const char *body; /* while the callback runs */
     size_t size;
@@ -39,8 +39,8 @@ typedef void (*docker_done)(void *userdata, const struct docker_result *result);
 
 /*
  * Calls path (from the version on: "/containers/NAME/start"). The callback comes exactly once, from
- * the event loop, unless docker_call_free() was called. The call is freed after it: its owner forgets
- * the pointer in the callback.
+ * the event loop, unless docker_call_free() was called. The call is freed after it: its owner
+ * forgets the pointer in the callback.
  */
 int docker_call_start(struct docker *docker, const char *method, const char *path, usec_t timeout,
                       docker_done done, void *userdata, struct docker_call **ret_call);

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <errno.h>
 #include "util.h"
+#include <errno.h>
 
 static void json_cleanup(json_t **json) {
     json_decref(*json);
@@ -36,9 +36,9 @@ static int copy(char *to, size_t size, const char *from) {
 
 static int status_from_text(const char *text, enum docker_status *ret_status) {
     static const char *const names[] = {
-        [DOCKER_CREATED] = "created",       [DOCKER_RUNNING] = "running",
-        [DOCKER_PAUSED] = "paused",         [DOCKER_RESTARTING] = "restarting",
-        [DOCKER_REMOVING] = "removing",     [DOCKER_EXITED] = "exited",
+        [DOCKER_CREATED] = "created",   [DOCKER_RUNNING] = "running",
+        [DOCKER_PAUSED] = "paused",     [DOCKER_RESTARTING] = "restarting",
+        [DOCKER_REMOVING] = "removing", [DOCKER_EXITED] = "exited",
         [DOCKER_DEAD] = "dead",
     };
     /* Podman's own words, where its compatible API lets them through. */
@@ -46,8 +46,10 @@ static int status_from_text(const char *text, enum docker_status *ret_status) {
         const char *name;
         enum docker_status status;
     } more[] = {
-        {"configured", DOCKER_CREATED}, {"initialized", DOCKER_CREATED},
-        {"stopped", DOCKER_EXITED},     {"stopping", DOCKER_RUNNING},
+        {"configured", DOCKER_CREATED},
+        {"initialized", DOCKER_CREATED},
+        {"stopped", DOCKER_EXITED},
+        {"stopping", DOCKER_RUNNING},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -125,7 +127,8 @@ static void find_address(const json_t *networks, const char *wanted,
     }
 }
 
-/* NetworkSettings.Ports["8080/tcp"][0]; one that is bound to all addresses is reached on loopback. */
+/* NetworkSettings.Ports["8080/tcp"][0]; one that is bound to all addresses is reached on loopback.
+ */
 static void find_published(const json_t *ports, uint16_t port, struct proto_address *ret_address) {
     char key[16];
     const json_t *binding;
@@ -218,7 +221,8 @@ int docker_parse_event(const char *text, size_t size, struct docker_event *ret_e
     if (!json_is_object(json))
         return -EBADMSG;
     if (strcmp(string_at(json, "Type"), "container") == 0) {
-        /* exec_create carries a command line of any length: an action to be ignored, not an error. */
+        /* exec_create carries a command line of any length: an action to be ignored, not an error.
+         */
         if (copy(event.action, sizeof(event.action), action) < 0)
             return *ret_event = (struct docker_event){.action = ""}, 0;
         if (*old_name == '/')

@@ -43,8 +43,8 @@ struct docker_container {
     enum docker_health health;
     int exit_code;
     bool oom_killed;
-    uint16_t exposed_port;        /* the only TCP port it exposes; 0: none or several */
-    struct proto_address address; /* in the network asked for, with port 0; AF_UNSPEC: none */
+    uint16_t exposed_port;          /* the only TCP port it exposes; 0: none or several */
+    struct proto_address address;   /* in the network asked for, with port 0; AF_UNSPEC: none */
     struct proto_address published; /* of the port asked for, on this machine; AF_UNSPEC: none */
 };
 
@@ -55,7 +55,8 @@ struct docker_container {
 int docker_parse_inspect(const char *json, size_t size, const char *network, uint16_t port,
                          struct docker_container *ret_container);
 
-/* GET /containers/json: calls each() for every name of every container. A negative return ends it. */
+/* GET /containers/json: calls each() for every name of every container. A negative return ends it.
+ */
 int docker_parse_list(const char *json, size_t size,
                       int (*each)(void *userdata, const char *name, enum docker_status status),
                       void *userdata);

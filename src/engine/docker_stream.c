@@ -1,13 +1,13 @@
 /*
  * docker_stream.c - GET /events as a stream that is never given up.
  *
- * The body is a sequence of JSON objects, one a line. Pieces of any size come in; whole lines go out.
- * A line that is longer than LINE_SIZE_MAX or is not JSON ends the stream, which is then connected
- * again: what was missed comes with the listing that follows every up().
+ * The body is a sequence of JSON objects, one a line. Pieces of any size come in; whole lines go
+ * out. A line that is longer than LINE_SIZE_MAX or is not JSON ends the stream, which is then
+ * connected again: what was missed comes with the listing that follows every up().
  *
  * The stream itself has no time limit (no event may come for days), but its head must come within
- * DOCKER_QUERY_TIMEOUT. After a loss the first try is made at once, then with pauses that double from
- * PAUSE_FIRST to PAUSE_LAST.
+ * DOCKER_QUERY_TIMEOUT. After a loss the first try is made at once, then with pauses that double
+ * from PAUSE_FIRST to PAUSE_LAST.
  */
 #include "docker.h"
 #include "docker_private.h"
@@ -16,8 +16,8 @@
 #include <string.h>
 
 enum { LINE_SIZE_MAX = 256 << 10 };
-#define PAUSE_FIRST (20 * USEC_PER_MSEC)
-#define PAUSE_LAST (2 * USEC_PER_SEC)
+#define PAUSE_FIRST    (20 * USEC_PER_MSEC)
+#define PAUSE_LAST     (2 * USEC_PER_SEC)
 #define TIMER_ACCURACY USEC_PER_MSEC
 
 /*
@@ -154,10 +154,10 @@ int docker_stream_new(struct docker *docker, const struct docker_follower *follo
     stream->userdata = userdata;
     stream->pause = PAUSE_FIRST;
     stream->line = malloc(LINE_SIZE_MAX);
-    r = stream->line ? sd_event_add_time_relative(docker_event_loop(docker), &stream->timer,
-                                                  CLOCK_MONOTONIC, 0, TIMER_ACCURACY, on_timer,
-                                                  stream)
-                     : -ENOMEM;
+    r = stream->line
+            ? sd_event_add_time_relative(docker_event_loop(docker), &stream->timer, CLOCK_MONOTONIC,
+                                         0, TIMER_ACCURACY, on_timer, stream)
+            : -ENOMEM;
     if (r < 0) {
         docker_stream_free(stream);
         return r;

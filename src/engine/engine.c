@@ -208,6 +208,8 @@ static int compare_app(const void *name, const void *element) {
 }
 
 static struct app **find_slot(struct engine *engine, const char *name) {
+    if (engine->n_apps == 0) /* bsearch(3) takes no NULL */
+        return NULL;
     return bsearch(name, engine->apps, engine->n_apps, sizeof(struct app *), compare_app);
 }
 
@@ -222,9 +224,11 @@ static int compare_container(const void *name, const void *element) {
 }
 
 struct container *engine_find_container(struct engine *engine, const char *name) {
-    struct container **found = bsearch(name, engine->containers, engine->n_containers,
-                                       sizeof(struct container *), compare_container);
+    struct container **found = NULL;
 
+    if (engine->n_containers > 0)
+        found = bsearch(name, engine->containers, engine->n_containers, sizeof(struct container *),
+                        compare_container);
     return found ? *found : NULL;
 }
 
@@ -276,8 +280,7 @@ static int table_containers(struct engine *engine, const struct config *config,
 }
 
 static struct container *find_in(struct container **containers, size_t n, const char *name) {
-    struct container **found =
-        bsearch(name, containers, n, sizeof(*containers), compare_container);
+    struct container **found = bsearch(name, containers, n, sizeof(*containers), compare_container);
 
     return *found;
 }

@@ -20,7 +20,7 @@
 #include "util.h"
 
 /* How exactly timers are kept: what a client waits for, and what only has to happen some time. */
-#define ENGINE_TIMER_EXACT USEC_PER_MSEC
+#define ENGINE_TIMER_EXACT  USEC_PER_MSEC
 #define ENGINE_TIMER_COARSE (100 * USEC_PER_MSEC)
 
 struct app;
@@ -36,10 +36,10 @@ struct engine {
     bool list_again;              /* the listing in flight is out of date */
     bool listed;                  /* Docker's listing has been seen since the stream stands */
     bool stream_up;
-    bool outage;                  /* the loss of the stream has been logged */
-    sd_event_source *retry;       /* lists again after a failure */
-    usec_t look_began;            /* since when Docker is asked without an answer; 0: it is not */
-    uint64_t round;               /* counts listings: which containers were in the last one */
+    bool outage;            /* the loss of the stream has been logged */
+    sd_event_source *retry; /* lists again after a failure */
+    usec_t look_began;      /* since when Docker is asked without an answer; 0: it is not */
+    uint64_t round;         /* counts listings: which containers were in the last one */
 
     struct config_paths paths;
     struct config *config;
@@ -59,9 +59,10 @@ struct engine {
 #define ENGINE_LOOK_TIMEOUT (60 * USEC_PER_SEC)
 
 /*
- * A new engine with the table as it can be read: errors in it are logged. The paths' and the marker's
- * strings must outlive it. It ends the loop by itself (sd_event_exit(3)) when nobody is connected and
- * nothing is awake: with 0, or with ENGINE_EXIT_AGAIN when it wants to be started afresh.
+ * A new engine with the table as it can be read: errors in it are logged. The paths' and the
+ * marker's strings must outlive it. It ends the loop by itself (sd_event_exit(3)) when nobody is
+ * connected and nothing is awake: with 0, or with ENGINE_EXIT_AGAIN when it wants to be started
+ * afresh.
  */
 enum { ENGINE_EXIT_AGAIN = 75 /* EX_TEMPFAIL */ };
 int engine_new(sd_event *event, const struct config_paths *paths, const char *marker,
@@ -82,8 +83,8 @@ struct container *engine_find_container(struct engine *engine, const char *name)
 /*
  * Begins to follow Docker, unless it is followed already: the stream of events, then the listing.
  * Docker is asked nothing before the first lease or request, so that a front that turns all its
- * clients away costs Docker nothing. An engine that finds its marker, a file below /run, died or was
- * restarted while something was awake, and looks at once.
+ * clients away costs Docker nothing. An engine that finds its marker, a file below /run, died or
+ * was restarted while something was awake, and looks at once.
  */
 void engine_look(struct engine *engine);
 

@@ -4,8 +4,8 @@
  * libcurl tells which sockets it wants watched (CURLMOPT_SOCKETFUNCTION) and when it wants to be
  * called next (CURLMOPT_TIMERFUNCTION); each socket becomes an I/O source and the timer one time
  * source. Finished transfers, and the pieces of streams, are taken by a deferred source, never from
- * within libcurl's callbacks, which must not call the multi interface (CURLM_RECURSIVE_API_CALL); so
- * our own callbacks can start and end any call.
+ * within libcurl's callbacks, which must not call the multi interface (CURLM_RECURSIVE_API_CALL);
+ * so our own callbacks can start and end any call.
  *
  * libcurl's socket callback hands back the I/O source that was assigned to the socket
  * (curl_multi_assign(3)), which is how sources are found and removed.
@@ -22,8 +22,8 @@ struct http {
     sd_event *event;
     CURLM *multi;
     sd_event_source *timer;
-    sd_event_source *reaper;     /* deferred: takes finished transfers */
-    struct http_call *finishing; /* the call whose callback is running */
+    sd_event_source *reaper;           /* deferred: takes finished transfers */
+    struct http_call *finishing;       /* the call whose callback is running */
     TAILQ_HEAD(, http_call) streaming; /* streams with pieces to hand out */
 };
 
@@ -37,9 +37,9 @@ struct http_call {
     size_t size, allocated, limit;
     bool too_large;
     TAILQ_ENTRY(http_call) entry;
-    bool queued;    /* in http->streaming */
-    bool head_come; /* a stream's 2xx head: the body goes to piece() */
-    bool head_told; /* and piece() knows it */
+    bool queued;               /* in http->streaming */
+    bool head_come;            /* a stream's 2xx head: the body goes to piece() */
+    bool head_told;            /* and piece() knows it */
     struct curl_slist *fields; /* of the request */
     char api_version[16];
     char error[CURL_ERROR_SIZE];

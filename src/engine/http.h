@@ -27,10 +27,10 @@ struct http_answer {
      * -EPIPE (the connection ended early), -EMSGSIZE (more than the limit), -EIO (the rest).
      */
     int result;
-    long status;         /* the HTTP status, with -EMSGSIZE too; 0 for other failures */
-    const char *body;    /* NUL-terminated; the callback's only while it runs */
+    long status;      /* the HTTP status, with -EMSGSIZE too; 0 for other failures */
+    const char *body; /* NUL-terminated; the callback's only while it runs */
     size_t size;
-    const char *text;    /* libcurl's own words when result is negative */
+    const char *text;     /* libcurl's own words when result is negative */
     char api_version[16]; /* the Api-Version field, "" when there was none */
 };
 
@@ -38,10 +38,10 @@ struct http_request {
     const char *method;      /* "GET", "POST" */
     const char *unix_socket; /* NULL: TCP, as the URL says */
     const char *url;
-    const char *host;        /* the Host field; NULL: the URL's */
-    usec_t timeout;          /* for the whole call; 0: none (a stream) */
-    size_t limit;            /* bytes of answer; 0: HTTP_BODY_MAX */
-    bool fresh;              /* a connection of its own, closed afterwards */
+    const char *host; /* the Host field; NULL: the URL's */
+    usec_t timeout;   /* for the whole call; 0: none (a stream) */
+    size_t limit;     /* bytes of answer; 0: HTTP_BODY_MAX */
+    bool fresh;       /* a connection of its own, closed afterwards */
     /*
      * For a stream: called with each piece as it comes, in place of keeping the body, and once with
      * size 0 when the head of a 2xx answer has come. A negative return ends the call with -EPIPE;

@@ -2,7 +2,8 @@
  * main.c - dockwake-engine: the process that may talk to Docker.
  *
  * Started by systemd for dockwake-engine.socket (the fronts) and dockwake-engine-admin.socket (the
- * administrator), told apart by their FileDescriptorName=, "front" and "admin". It leaves by itself.
+ * administrator), told apart by their FileDescriptorName=, "front" and "admin". It leaves by
+ * itself.
  */
 #include <curl/curl.h>
 #include <getopt.h>
@@ -34,9 +35,12 @@ static void print_help(void) {
 /* Returns 0 to go on, 1 when all is done, or -EINVAL. */
 static int parse_options(int argc, char **argv, struct options *options) {
     static const struct option table[] = {
-        {"config-dir", required_argument, NULL, 'c'}, {"marker", required_argument, NULL, 'm'},
-        {"debug", no_argument, NULL, 'd'},            {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},          {0},
+        {"config-dir", required_argument, NULL, 'c'},
+        {"marker", required_argument, NULL, 'm'},
+        {"debug", no_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {0},
     };
     int c;
 

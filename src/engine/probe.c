@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #define PAUSE_FIRST USEC_PER_MSEC
-#define PAUSE_PART 32 /* of the time spent so far */
+#define PAUSE_PART  32 /* of the time spent so far */
 
 struct probe {
     sd_event *event;

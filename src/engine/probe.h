@@ -33,9 +33,9 @@ struct probe_spec {
     usec_t grace;
 };
 
-#define PROBE_HOLD (25 * USEC_PER_MSEC)
+#define PROBE_HOLD            (25 * USEC_PER_MSEC)
 #define PROBE_CONNECT_TIMEOUT (1 * USEC_PER_SEC)
-#define PROBE_HTTP_TIMEOUT (5 * USEC_PER_SEC)
+#define PROBE_HTTP_TIMEOUT    (5 * USEC_PER_SEC)
 enum { PROBE_HTTP_LIMIT = 64 << 10, PROBE_TEXT_MAX = 160 };
 
 struct probe;
