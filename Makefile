@@ -93,6 +93,23 @@ $(eval $(call program_rule,dockwake,$(CLI_SRC),$(CLI_PKG)))
 unit: $(UNITS) ## build and run the unit tests with sanitizers
 	tests/unit/run $(UNITS)
 
+# The program in the containers of the scenarios: static, since nothing else is in its image.
+$(B)/sample-app/sample-app: $(wildcard tests/sample-app/*.c) tests/sample-app/sample.h
+	@mkdir -p $(@D)
+	$(CC) $(CSTD) $(WARNINGS) -Werror -O2 -g -static -pthread -o $@ $(filter %.c,$^)
+
+# Both need root: they boot a machine. ONLY="NAME..." runs the scenarios of these names alone.
+.PHONY: check
+check: ## unit tests, package and scenarios on a disposable machine
+	packaging/deps check
+	MAKE='$(MAKE)' tests/machine/check $(ONLY)
+
+.PHONY: demo
+demo: ## show a real container wake and sleep on a disposable machine
+	packaging/deps demo
+	$(MAKE) --no-print-directory --silent deb $(B)/sample-app/sample-app
+	tests/machine/run --demo
+
 .PHONY: clean
 clean: ## remove build/
 	rm -rf $(B)

@@ -1,0 +1,129 @@
+"""Item 5: what dockwake adds to the time that Docker and the app need anyway.
+
+Bare: POST /containers/ID/start, inspect for the address, connect until it is taken, GET.
+
+Dockwake: the same GET at the sleeping app's listener. Both until the first byte, in turns, from one
+process, with one clock.
+"""
+
+import gc
+import json
+import socket
+import statistics
+import time
+from typing import Callable
+
+from lib import docker
+from lib.client import HOST, PORT
+from lib.docker import Events
+from lib.scenario import say, scenario
+from lib.setup import enable, write_app, write_config
+from lib.system import main_pid, wait_ended, wait_no_process, want
+
+ROUNDS = 20
+ADDED_MS = 10
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: blog.test\r\nConnection: close\r\n\r\n"
+
+
+def connect(address: tuple[str, int]) -> socket.socket:
+    """A tight loop: as soon as the port is open."""
+    while True:
+        sock = socket.socket()
+        try:
+            sock.connect(address)
+            return sock
+        except ConnectionRefusedError:
+            sock.close()
+
+
+def first_byte(sock: socket.socket) -> None:
+    sock.sendall(REQUEST)
+    want(sock.recv(65536).startswith(b"HTTP/1.1 200 "), "not answered with 200")
+    sock.close()
+
+
+def bare(container: str) -> float:
+    """Milliseconds."""
+    api = docker.Connection()
+    begin = time.monotonic_ns()
+    api.request("POST", f"/{docker.api_version()}/containers/{container}/start")
+    api.getresponse().read()
+    api.request("GET", f"/{docker.api_version()}/containers/{container}/json")
+    networks = json.loads(api.getresponse().read())["NetworkSettings"]["Networks"]
+    address = next(iter(networks.values()))["IPAddress"]
+    first_byte(connect((address, docker.SAMPLE_PORT)))
+    spent = (time.monotonic_ns() - begin) / 1e6
+    api.close()
+    docker.stop(container)
+    return spent
+
+
+def through_dockwake() -> float:
+    begin = time.monotonic_ns()
+    first_byte(connect((HOST, PORT)))
+    return (time.monotonic_ns() - begin) / 1e6
+
+
+def tell(what: str, values: list[float]) -> float:
+    median = statistics.median(values)
+    p90 = statistics.quantiles(values, n=10, method="inclusive")[-1]
+    say(f"{what:<34} median {median:6.1f} ms   p90 {p90:6.1f} ms")
+    return median
+
+
+def compare(what: str, settle: Callable[[], None]) -> float:
+    """ROUNDS of each in turns, each from a settled state; returns the difference of the medians."""
+    docker.create("blog")
+    docker.create("bare", NAME="blog")
+    write_app("blog", app={"idle_timeout": "100ms"})
+    enable()
+    bares, wakes = [], []
+    gc.disable()
+    try:
+        with Events("blog") as events:
+            for _ in range(ROUNDS):
+                settle()
+                bares.append(bare("bare"))
+                settle()
+                wakes.append(through_dockwake())
+                events.wait("die")
+    finally:
+        gc.enable()
+    added = tell(what, wakes) - tell("bare start and connect loop", bares)
+    say(f"added: {added:.1f} ms")
+    return added
+
+
+@scenario("added-time-all-asleep")
+def all_asleep() -> None:
+    """No process of dockwake: systemd starts the front and the engine too."""
+    write_config({"front": {"exit_idle": "100ms"}})
+    added = compare("dockwake, nothing running", wait_no_process)
+    want(added <= ADDED_MS, f"{added:.1f} ms are added, allowed are {ADDED_MS} ms")
+
+
+@scenario("added-time-front-running")
+def front_running() -> None:
+    """Only the app and the engine sleep; the front is there from an earlier connection."""
+    write_config({"front": {"exit_idle": "1h"}})
+    fronts = set()
+
+    def settle() -> None:
+        if not fronts:
+            start_front()
+        fronts.add(main_pid("dockwake.service"))
+        want(len(fronts) == 1 and 0 not in fronts, f"the front did not stay: {fronts}")
+        engine = main_pid("dockwake-engine.service")
+        want(not engine or wait_ended(engine, 20), "the engine does not leave")
+
+    added = compare("dockwake, front running", settle)
+    want(added <= ADDED_MS, f"{added:.1f} ms are added, allowed are {ADDED_MS} ms")
+
+
+def start_front() -> None:
+    """A connection that starts the front and wakes nothing."""
+    sock = connect((HOST, PORT))
+    sock.sendall(b"GET / HTTP/1.1\r\nHost: nobody.test\r\nConnection: close\r\n\r\n")
+    want(sock.recv(65536).startswith(b"HTTP/1.1 404 "), "not answered with 404")
+    sock.close()
