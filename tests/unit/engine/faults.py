@@ -127,8 +127,7 @@ class Bench:
     def _listen(self, name: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         listener.bind(f"{self.folder}/{name}")
-        listener.listen(1024)
-        listener.setblocking(False)
+        listener.listen(1024)  # blocking, as systemd's are
         return listener
 
     def app(self, name: str, keys: str = "", container: str | None = None, **more):
@@ -164,6 +163,11 @@ class Bench:
         peer.expect(END)
         peer.close()
         return answer
+
+    def wait_state(self, app: str, state: str, seconds: float = 10) -> None:
+        end = time.monotonic() + seconds
+        while (seen := self.status(app)["state"]) != state:
+            assert time.monotonic() < end, f"{app} is {seen}, not {state}"
 
     def wait_exit(self, seconds: float = 10) -> int:
         return self.process.wait(seconds)
@@ -575,7 +579,7 @@ def a_container_that_never_listens_is_stopped_again():
         answer = front.expect(STARTING, FAILED)
         assert answer["failure"] == "timeout" and "connection refused at 127.0.0.1" in answer["text"]
         b.docker.wait("stopped one")
-        assert b.status("one")["state"] == "failed"
+        b.wait_state("one", "failed")
         b.ask_exit()
 
 
