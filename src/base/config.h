@@ -19,9 +19,11 @@
 #include "proto.h"
 #include "util.h"
 
-#define CONFIG_FILE "/etc/dockwake/dockwake.conf"
-#define CONFIG_APPS "/etc/dockwake/apps.d"
-#define CONFIG_VENDOR_APPS "/usr/lib/dockwake/apps.d"
+#define CONFIG_DIR "/etc/dockwake"
+#define CONFIG_VENDOR_DIR "/usr/lib/dockwake"
+#define CONFIG_FILE CONFIG_DIR "/dockwake.conf"
+#define CONFIG_APPS CONFIG_DIR "/apps.d"
+#define CONFIG_VENDOR_APPS CONFIG_VENDOR_DIR "/apps.d"
 
 enum {
     CONFIG_APPS_MAX = 65536,     /* apps in a table */

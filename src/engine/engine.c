@@ -73,6 +73,10 @@ static int on_post(sd_event_source *source, void *userdata) {
         if (engine->n_active == 0)
             engine_mark(engine, false);
     }
+    if (!server_is_idle(engine->server))
+        engine->waits = false;
+    if (engine->waits)
+        return 0;
     if (server_is_idle(engine->server) && engine->n_active == 0 && !engine_is_looking(engine))
         return sd_event_exit(engine->event, 0);
     return 0;
@@ -390,6 +394,16 @@ int engine_reload(struct engine *engine) {
     return 0;
 }
 
+/* Nobody came. The check after this round does the rest. */
+static int on_first_client(sd_event_source *source, uint64_t usec, void *userdata) {
+    struct engine *engine = userdata;
+
+    (void)source;
+    (void)usec;
+    engine->waits = false;
+    return 0;
+}
+
 /* --- life ----------------------------------------------------------------------------------- */
 
 int engine_new(sd_event *event, const struct config_paths *paths, const char *marker,
@@ -447,9 +461,11 @@ int engine_serve(struct engine *engine, int front_fd, int admin_fd) {
 
     if (r < 0)
         return r;
-    if (engine->marked || server_is_idle(engine->server))
+    if (engine->marked)
         engine_look(engine);
-    return 0;
+    engine->waits = true;
+    return sd_event_add_time_relative(engine->event, NULL, CLOCK_MONOTONIC, ENGINE_FIRST_CLIENT,
+                                      ENGINE_TIMER_COARSE, on_first_client, engine);
 }
 
 void engine_free(struct engine *engine) {

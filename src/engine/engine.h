@@ -51,6 +51,7 @@ struct engine {
     struct server *server;
     size_t n_inspecting; /* containers whose inspection is in flight */
     size_t n_active;     /* containers that the engine has to stay for */
+    bool waits;         /* nobody has connected yet, and ENGINE_FIRST_CLIENT is not over */
     const char *marker;  /* exists while n_active > 0: see engine_look() */
     bool marked;
 };
@@ -67,7 +68,9 @@ struct engine {
 enum { ENGINE_EXIT_AGAIN = 75 /* EX_TEMPFAIL */ };
 int engine_new(sd_event *event, const struct config_paths *paths, const char *marker,
                struct engine **ret_engine);
-/* Takes over both listening sockets (-1: none), and looks at Docker where nobody is waiting yet. */
+/* An engine that is started with the front, not by it, waits so long for its first client. */
+#define ENGINE_FIRST_CLIENT (3 * USEC_PER_SEC)
+/* Takes over both listening sockets (-1: none), and looks at Docker where the marker says so. */
 int engine_serve(struct engine *engine, int front_fd, int admin_fd);
 void engine_free(struct engine *engine);
 

@@ -7,6 +7,7 @@
  */
 #include <curl/curl.h>
 #include <getopt.h>
+#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #include "engine.h"
 #include "log.h"
+#include "sandbox.h"
 
 #define MARKER "/run/dockwake/awake"
 
@@ -122,6 +124,21 @@ static int watch_signals(sd_event *event, struct engine *engine) {
     return r;
 }
 
+/* The configuration can still be read, for reloads, and the marker be set. */
+static int give_up_files(const struct options *options) {
+    const char *read[] = {options->config_dir ? options->config_dir : CONFIG_DIR,
+                          options->config_dir ? NULL : CONFIG_VENDOR_DIR, NULL};
+    auto_free char *marker = strdup(options->marker);
+    int r;
+
+    if (!marker)
+        return -ENOMEM;
+    r = sandbox_file_system(read, dirname(marker));
+    if (r == -EOPNOTSUPP)
+        log_notice("the kernel has no Landlock: the file system stays in reach");
+    return r == -EOPNOTSUPP ? 0 : r;
+}
+
 static int run(const struct options *options) {
     char file[4096], apps[4096];
     struct config_paths paths;
@@ -143,6 +160,8 @@ static int run(const struct options *options) {
         r = watch_signals(event, engine);
     if (r >= 0)
         r = sd_event_set_watchdog(event, true);
+    if (r >= 0)
+        r = give_up_files(options);
     if (r >= 0)
         r = engine_serve(engine, front, admin);
     if (r < 0) {

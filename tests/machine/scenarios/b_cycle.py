@@ -18,8 +18,8 @@ def curl(host: str) -> None:
     want(done.stdout == "hello from blog\n200", f"curl said {done.stdout!r}")
 
 
-@scenario("cold-warm-asleep-again", FRONT)
 @scenario("cold-warm-asleep-again-each", EACH)
+@scenario("cold-warm-asleep-again", FRONT)
 def cold_warm_asleep(entry: str) -> None:
     docker.create("blog")
     write_app("blog")
@@ -40,8 +40,8 @@ def cold_warm_asleep(entry: str) -> None:
         wait_no_process()
 
 
-@scenario("fifty-cycles", FRONT, CYCLES)
 @scenario("ten-cycles-each", EACH, CYCLES // 5)
+@scenario("fifty-cycles", FRONT, CYCLES)
 def many_cycles(entry: str, cycles: int) -> None:
     docker.create("blog")
     write_app("blog")

@@ -18,8 +18,8 @@ TCP_PORT = 7007
 IDLE = 0.3  # seconds, as in setup.WHOLE
 
 
-@scenario("upload-64-mib", FRONT)
 @scenario("upload-64-mib-each", EACH)
+@scenario("upload-64-mib", FRONT)
 def upload(entry: str) -> None:
     docker.create("blog")
     write_app("blog")
@@ -45,8 +45,8 @@ def upload_chunked() -> None:
          f"status {answer.status}, {len(answer.body)} of {len(whole)} bytes")
 
 
-@scenario("long-download", FRONT)
 @scenario("long-download-each", EACH)
+@scenario("long-download", FRONT)
 def long_download(entry: str) -> None:
     """Ten times idle_timeout, in small pieces: an open connection keeps the app awake."""
     size = 60000
@@ -82,8 +82,8 @@ def tcp_app(entry: str, **environment: object) -> None:
     enable(entry)
 
 
-@scenario("tcp-half-close", FRONT)
 @scenario("tcp-half-close-each", EACH)
+@scenario("tcp-half-close", FRONT)
 def tcp_half_close(entry: str) -> None:
     """The client ends its side first; what is still on its way back arrives whole."""
     tcp_app(entry)
@@ -110,8 +110,8 @@ def tcp_close_at_once() -> None:
     want(back == b"all there is\n", f"came back: {back!r}")
 
 
-@scenario("tcp-server-speaks-first", FRONT)
 @scenario("tcp-server-speaks-first-each", EACH)
+@scenario("tcp-server-speaks-first", FRONT)
 def tcp_greeting(entry: str) -> None:
     """A client that waits for the greeting wakes the app by connecting alone."""
     tcp_app(entry, TCP_GREETING="ready when you are")

@@ -234,13 +234,15 @@ def docker_restarts_in_wake() -> None:
 @scenario("docker-is-away")
 def docker_away() -> None:
     """No Docker: an answer with the reason, within a bounded time; all is well once it is back."""
-    usual()
+    docker.create("blog")
+    write_app("blog", app={"start_timeout": "3s"})
+    enable()
     systemctl("stop", "docker.socket", "docker.service")
     try:
         answer = get("blog.test")
         want(answer.status in (502, 503, 504), f"status {answer.status}: {answer.text}")
         want("ocker" in answer.text, f"no reason in the answer: {answer.text!r}")
-        want(answer.seconds < 30, f"told only after {answer.seconds:.1f} s")
+        want(answer.seconds < 15, f"told only after {answer.seconds:.1f} s")
     finally:
         systemctl("start", "docker.socket", "docker.service")
     with Events("blog") as events:
@@ -275,20 +277,17 @@ def moment_of_stop() -> None:
     docker.create("blog")
     write_app("blog", app={"idle_timeout": "100ms"})
     enable()
-    stopped = 0
     with Events("blog") as events:
         for step in range(60):
-            starts = events.count("start")
             want_hello("blog.test", "blog")
             time.sleep(0.05 + 0.005 * step)  # the offset is what is being tried
             want_hello("blog.test", "blog")
-            stopped += events.count("start") > starts + 1
         sleeps_at_last(events)
-    say(f"{stopped} of 60 met a container that was being stopped or had been")
+        say(f"{events.count('start')} starts in 120 requests")
 
 
-@scenario("while-it-stops", FRONT)
 @scenario("while-it-stops-each", EACH)
+@scenario("while-it-stops", FRONT)
 def while_it_stops(entry: str) -> None:
     """An app that takes 200 ms to stop, and that still answers meanwhile: connections from the
     signal on, 10 ms apart. Each is answered by the container that is started afterwards."""

@@ -19,8 +19,8 @@ def status_of(answer: bytes) -> int:
     return int(answer.split()[1])
 
 
-@scenario("own-answers", FRONT)
 @scenario("own-answers-each", EACH)
+@scenario("own-answers", FRONT)
 def own_answers(entry: str) -> None:
     docker.create("blog")
     write_app("blog")

@@ -48,9 +48,9 @@ def list_and_status() -> None:
     want(said["address"] == f"{docker.address('blog')}:8080", f"address: {said}")
     want(0 < said["sleeps_in_seconds"] <= 3600, f"sleeps_in_seconds: {said}")
     want(0 < said["last_wake_seconds"] < 10, f"last_wake_seconds: {said}")
-    for words in (["list"], ["status"], ["status", "blog"]):
+    for words, part in ((["list"], "blog"), (["status"], "1 ready"), (["status", "blog"], "blog")):
         text = dockwake(*words)
-        want("blog" in text and "ready" in text, f"{words} prints {text!r}")
+        want(part in text and "ready" in text, f"{words} prints {text!r}")
 
 
 @scenario("command-wake-and-sleep")
@@ -79,7 +79,7 @@ def wake_fails() -> None:
     enable()
     dockwake("wake", "blog", "--wait", status=FAILED)
     said = one("blog")
-    want(said["failure"] in ("timeout", "none"), f"status says {said}")
+    want(said["failure"] in ("timeout", None), f"status says {said}")
 
 
 @scenario("command-exit-statuses")

@@ -122,8 +122,9 @@ class FakeDocker:
             for stream in list(self.streams):
                 try:
                     stream.chunk(text.encode())
-                except OSError:
-                    self.streams.remove(stream)
+                except (OSError, ValueError):  # the engine was quicker to close it
+                    if stream in self.streams:
+                        self.streams.remove(stream)
 
     def set(self, name: str, status: str, action: str, **more) -> None:
         """Something happens to a container by itself."""

@@ -510,12 +510,22 @@ def an_engine_that_was_killed_takes_up_its_work_again():
 
 
 @case
-def an_engine_that_nobody_asked_looks_once_and_leaves():
+def an_engine_that_nobody_asks_leaves_docker_alone():
     with bench() as b:
-        b.app("one")
+        b.app("one", status="running")
         b.start()
         assert b.wait_exit() == 0
-        assert b.docker.count("list") == 1
+        assert b.docker.calls == [], b.docker.calls
+
+
+@case
+def an_engine_that_finds_its_marker_looks_at_once():
+    with bench() as b:
+        b.app("one", status="exited")
+        open(f"{b.folder}/awake", "w").close()
+        b.start()
+        assert b.wait_exit() == 0
+        assert b.docker.count("list") == 1 and not os.path.exists(f"{b.folder}/awake")
 
 
 @case
@@ -523,6 +533,7 @@ def containers_that_others_started_are_put_to_sleep():
     with bench() as b:
         b.app("one", "idle_timeout = 200ms\n", status="running")
         b.start()
+        b.status("one")
         b.docker.wait("stopped one")
         assert b.wait_exit() == 0
 
@@ -532,6 +543,7 @@ def an_app_that_never_sleeps_does_not_hold_the_engine():
     with bench() as b:
         b.app("one", "idle_timeout = 0\n", status="running")
         b.start()
+        b.status("one")
         assert b.wait_exit() == 0
         assert b.docker.count("stop one") == 0
 
