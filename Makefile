@@ -11,6 +11,8 @@ LIBEXECDIR  ?= $(PREFIX)/lib/dockwake
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+MANDIR      ?= $(PREFIX)/share/man
+DOCDIR      ?= $(PREFIX)/share/doc/dockwake
 DESTDIR     ?=
 B           ?= build
 
@@ -109,6 +111,60 @@ demo: ## show a real container wake and sleep on a disposable machine
 	packaging/deps demo
 	$(MAKE) --no-print-directory --silent deb $(B)/sample-app/sample-app
 	tests/machine/run --demo
+
+# --- installing and packaging --------------------------------------------------------------------
+INSTALL     ?= install
+UNIT_FILES  := $(wildcard units/*.socket units/*.service units/*.timer)
+into         = $(DESTDIR)$(1)
+
+.PHONY: install
+install: all ## install below DESTDIR; PREFIX and the folders at the Makefile's top count
+	$(INSTALL) -d $(call into,$(PREFIX)/bin) $(call into,$(LIBEXECDIR)) $(call into,$(UNITDIR)) \
+	    $(call into,$(SYSUSERSDIR)) $(call into,$(TMPFILESDIR)) $(call into,$(DOCDIR)/examples) \
+	    $(call into,$(SYSCONFDIR)/dockwake/apps.d)
+	$(INSTALL) -m 0755 $(B)/dockwake $(call into,$(PREFIX)/bin)
+	$(INSTALL) -m 0755 $(B)/dockwake-front $(B)/dockwake-engine $(call into,$(LIBEXECDIR))
+	for unit in $(UNIT_FILES); do \
+	    sed -e 's|/usr/lib/dockwake/|$(LIBEXECDIR)/|g' -e 's|/usr/bin/dockwake|$(PREFIX)/bin/dockwake|g' \
+	        $$unit >$(B)/unit && \
+	    $(INSTALL) -m 0644 $(B)/unit $(call into,$(UNITDIR))/$${unit##*/} || exit 1; \
+	done
+	rm -f $(B)/unit
+	$(INSTALL) -m 0644 units/dockwake.sysusers $(call into,$(SYSUSERSDIR))/dockwake.conf
+	$(INSTALL) -m 0644 units/dockwake.tmpfiles $(call into,$(TMPFILESDIR))/dockwake.conf
+	# What an administrator has written stays.
+	[ -e $(call into,$(SYSCONFDIR)/dockwake/dockwake.conf) ] || \
+	    $(INSTALL) -m 0644 etc/dockwake.conf $(call into,$(SYSCONFDIR)/dockwake)
+	$(INSTALL) -m 0644 $(wildcard etc/examples/*) $(call into,$(DOCDIR)/examples)
+	for section in 1 5 8; do \
+	    $(INSTALL) -d $(call into,$(MANDIR)/man$$section) && \
+	    $(INSTALL) -m 0644 packaging/man/*.$$section $(call into,$(MANDIR)/man$$section) || exit 1; \
+	done
+
+# The package is built in a copy of the tree, in which packaging/deb is debian/. Only dpkg's own
+# settings reach it, none of those that this make was called with. What it needs has been looked at by
+# packaging/deps; dpkg itself would ask for a C++ compiler too.
+DEB_FROM    := Makefile LICENSE README.md src units etc packaging
+DEB_TREE    := $(B)/deb/dockwake-$(VERSION)
+
+.PHONY: deb
+deb: $(B)/deb/built ## build the Debian package into build/deb/, and run lintian on it
+	@ls $(B)/deb/dockwake_*.deb
+
+$(B)/deb/built: $(shell find $(DEB_FROM) -type f)
+	packaging/deps deb
+	@mkdir -p $(B)/deb
+	rm -rf $(B)/deb/*
+	mkdir $(DEB_TREE)
+	cp -R $(DEB_FROM) $(DEB_TREE)
+	cp -R packaging/deb $(DEB_TREE)/debian
+	sed -i 's/@VERSION@/$(VERSION)/' $(DEB_TREE)/debian/changelog
+	cd $(DEB_TREE) && env -i PATH="$$PATH" HOME="$$HOME" LC_ALL=C.UTF-8 \
+	    $${DEB_BUILD_OPTIONS:+DEB_BUILD_OPTIONS="$$DEB_BUILD_OPTIONS"} \
+	    dpkg-buildpackage --build=binary --no-sign --no-check-builddeps \
+	    >../build.log 2>&1 || { cat ../build.log; exit 1; }
+	lintian --allow-root --fail-on error,warning $(B)/deb/dockwake_*.changes
+	@touch $@
 
 .PHONY: clean
 clean: ## remove build/
