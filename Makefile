@@ -112,6 +112,57 @@ demo: ## show a real container wake and sleep on a disposable machine
 	$(MAKE) --no-print-directory --silent deb $(B)/sample-app/sample-app
 	tests/machine/run --demo
 
+# --- looking for mistakes ------------------------------------------------------------------------
+C_FILES     := $(wildcard src/*/*.c tests/sample-app/*.c tests/unit/*/*.c)
+H_FILES     := $(wildcard src/*/*.h tests/sample-app/*.h tests/unit/*.h tests/unit/*/*.h)
+# clang-tidy gets the flags of the file's room.
+TIDY_ROOM    = $(notdir $(patsubst %/,%,$(dir $(1))))
+TIDY_FLAGS   = $(CSTD) $(WARNINGS) -Isrc/base -Itests/unit \
+               $(call pkg_cflags,$(BASE_PKG) $(ENGINE_PKG))
+TIDY        := $(patsubst %,$(B)/lint/%.tidy,$(C_FILES))
+# cppcheck reads no system headers, but has to know what TAILQ_HEAD() and the like stand for.
+QUEUE_H      = $(filter %/sys/queue.h,$(shell $(CC) -M -xc -include sys/queue.h /dev/null))
+CPPCHECK     = cppcheck --quiet --error-exitcode=1 -j$$(nproc) --std=c11 -D_GNU_SOURCE \
+               --inline-suppr --include=$(QUEUE_H) $(patsubst %,-I%,$(wildcard src/*) tests/unit)
+# It knows neither the cleanup attribute nor that the struct of a header is used elsewhere, and says so
+# when it has not looked at everything.
+CPPCHECK    += --suppress=memleak --suppress=unusedStructMember \
+               --suppress=normalCheckLevelMaxBranches
+# Variables may stand at the head of a function, and whether a pointer could be const is something else
+# in each version of cppcheck.
+CPP_SRC     := --enable=warning,style,performance,portability --suppress=variableScope \
+               --suppress=constParameterPointer --suppress=constVariablePointer \
+               --suppress=constParameterCallback
+# A unit test that is out of memory may crash, and may say things twice.
+CPP_UNIT    := --enable=warning,portability --suppress=nullPointerOutOfMemory \
+               --suppress=nullPointerOutOfResources --suppress=ctunullpointerOutOfMemory \
+               --suppress=ctunullpointerOutOfResources
+
+$(B)/lint/%.tidy: % $(H_FILES) .clang-tidy tests/unit/.clang-tidy
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $< -- $(TIDY_FLAGS) -Isrc/$(call TIDY_ROOM,$<) >$@.out 2>&1 || \
+	    { grep -v 'warnings\? .*generated\.$$' $@.out; exit 1; }
+	@touch $@
+
+# All three, also when the first one finds something.
+.PHONY: lint lint-format lint-cppcheck lint-tidy
+lint: ## clang-format, cppcheck and clang-tidy over the C files
+	packaging/deps lint
+	@$(MAKE) --no-print-directory --keep-going --output-sync -j$$(nproc) \
+	    lint-format lint-cppcheck lint-tidy
+
+lint-format:
+	@clang-format --dry-run --Werror $(C_FILES) $(H_FILES)
+	@echo "clang-format: $(words $(C_FILES) $(H_FILES)) files are clean"
+
+lint-cppcheck:
+	@$(CPPCHECK) $(CPP_SRC) $(filter-out tests/unit/%,$(C_FILES))
+	@$(CPPCHECK) $(CPP_UNIT) $(filter tests/unit/%,$(C_FILES))
+	@echo "cppcheck: $(words $(C_FILES)) files are clean"
+
+lint-tidy: $(TIDY)
+	@echo "clang-tidy: $(words $(C_FILES)) files are clean"
+
 # --- installing and packaging --------------------------------------------------------------------
 INSTALL     ?= install
 UNIT_FILES  := $(wildcard units/*.socket units/*.service units/*.timer)
