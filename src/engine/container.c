@@ -80,6 +80,9 @@ static void container_set_stopped(struct container *c, enum container_state stat
 static void container_set_running(struct container *c) {
     bool stop = c->stop_after && !container_wanted(c), fresh = c->state != CONTAINER_RUNNING;
 
+    /* An event was quicker than the start's own answer, which has nothing to add. */
+    docker_call_free(c->call);
+    c->call = NULL;
     c->text[0] = '\0';
     c->pause = PAUSE_FIRST;
     container_set_state(c, CONTAINER_RUNNING);
@@ -100,6 +103,11 @@ static void container_retry(struct container *c, const char *text) {
     sd_event_source_set_time_relative(c->retry, c->pause);
     sd_event_source_set_enabled(c->retry, SD_EVENT_ONESHOT);
     c->pause = c->pause * 2 < PAUSE_LAST ? c->pause * 2 : PAUSE_LAST;
+}
+
+/* STARTING: Docker has yet to be asked to start it. */
+static bool container_will_retry(const struct container *c) {
+    return c->state == CONTAINER_STARTING && sd_event_source_get_enabled(c->retry, NULL) > 0;
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -151,8 +159,6 @@ static void on_started(void *userdata, const struct docker_result *result) {
     struct container *c = userdata;
 
     c->call = NULL;
-    if (c->state != CONTAINER_STARTING) /* an inspection was quicker */
-        return;
     if (result->result == 0 && (result->status == 204 || result->status == 304)) {
         container_inspect(c);
     } else if (unreachable(result)) {
@@ -192,8 +198,6 @@ static void on_stopped(void *userdata, const struct docker_result *result) {
     struct container *c = userdata;
 
     c->call = NULL;
-    if (c->state != CONTAINER_STOPPING)
-        return;
     if (result->result == 0 && (result->status == 204 || result->status == 304)) {
         container_set_stopped(c, CONTAINER_ASLEEP, PROTO_FAILURE_NONE, "");
     } else if (result->status == 404) {
@@ -273,8 +277,8 @@ static void container_update(struct container *c, const struct docker_container 
     case DOCKER_CREATED:
     case DOCKER_EXITED:
     case DOCKER_DEAD:
-        if (c->call)
-            break;
+        if (c->call || container_will_retry(c))
+            break; /* it is still to be started */
         if (c->state == CONTAINER_STARTING || c->state == CONTAINER_RUNNING)
             container_exited(c, info);
         else if (c->state != CONTAINER_ASLEEP)
@@ -348,17 +352,18 @@ void container_event(struct container *c, const char *action) {
 }
 
 void container_listed(struct container *c, bool found, enum docker_status status) {
-    if (c->call || c->inspect)
-        return; /* newer than the listing */
-    if (!found) {
-        if (c->state != CONTAINER_MISSING && c->state != CONTAINER_STARTING)
-            container_refused(c, CONTAINER_MISSING, PROTO_FAILURE_MISSING, "");
-    } else if (status == DOCKER_RUNNING || c->state == CONTAINER_RUNNING) {
+    bool asleep = c->state == CONTAINER_UNKNOWN || c->state == CONTAINER_MISSING ||
+                  c->state == CONTAINER_ASLEEP || c->state == CONTAINER_PAUSED;
+
+    if (c->call)
+        return; /* its end asks again */
+    /* What sleeps is taken from the listing: 10,000 apps cost one call. */
+    if (!asleep || c->inspect || (found && status == DOCKER_RUNNING))
         container_inspect(c);
-    } else {
-        if (c->state != CONTAINER_STARTING)
-            container_update(c, &(struct docker_container){.status = status});
-    }
+    else if (found)
+        container_update(c, &(struct docker_container){.status = status});
+    else if (c->state != CONTAINER_MISSING)
+        container_refused(c, CONTAINER_MISSING, PROTO_FAILURE_MISSING, "");
 }
 
 /* --- what the apps ask ---------------------------------------------------------------------- */
