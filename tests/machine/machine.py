@@ -2,9 +2,9 @@
 
 A machine is a systemd-nspawn container that boots a real systemd as PID 1, with a network and a
 /var/lib/docker of its own, over an overlay whose upper folder is a tmpfs. Nothing of it outlives
-the process that made it: its mounts are in a private mount namespace (private_mounts), its
-processes die with it, whatever kills it, and its control groups are removed by close(). Any number
-may run at once.
+the process that made it: its mounts are in a private mount namespace (private_mounts), and when
+that process dies without close(), of SIGKILL say, a guard that waits for this ends the machine. Any
+number may run at once.
 
 The host may itself be a container or a small virtual machine that mounts control groups v1, v2 or
 both, and that need not run systemd.
@@ -38,9 +38,10 @@ MASKED = """
     proc-sys-fs-binfmt_misc.automount
 """.split()
 
-# What runc and dockerd call and nspawn's own filter forbids: session keyrings, the device filter,
-# and the descriptor of a seccomp notification's process.
-SYSCALLS = "@keyring @debug bpf pidfd_getfd"
+# What nspawn's own filter forbids: session keyrings and the device filter, for runc; the descriptor
+# of a seccomp notification's process; and Landlock, for dockwake's own sandbox.
+SYSCALLS = ("@keyring @debug bpf pidfd_getfd "
+            "landlock_create_ruleset landlock_add_rule landlock_restrict_self")
 
 
 class MachineError(Exception):
@@ -102,6 +103,40 @@ def _make_cgroups(name: str) -> list[str]:
     return made
 
 
+def _sweep(folder: str, cgroups: list[str]) -> None:
+    """Takes away what a machine that has ended leaves behind."""
+    _remove_cgroups(cgroups)
+    for place in ("root", "scratch"):
+        path = os.path.join(folder, place)
+        if os.path.ismount(path):
+            subprocess.run(["umount", "--lazy", path], check=False)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _guard(leader: int, nspawn: int, folder: str, cgroups: list[str]) -> int:
+    """Forks a process that lives until the returned pipe is closed, then ends what is left."""
+    watched, held = os.pipe()
+    if os.fork() > 0:
+        os.close(watched)
+        return held
+    try:
+        os.setsid()
+        os.close(held)
+        for number in range(3):
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        ends = [os.pidfd_open(pid) for pid in (leader, nspawn)]
+        os.read(watched, 1)
+        for end in ends:
+            try:
+                signal.pidfd_send_signal(end, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            select.select([end], [], [], 20)
+        _sweep(folder, cgroups)
+    finally:
+        os._exit(0)
+
+
 def _remove_cgroups(folders: list[str]) -> None:
     for top in folders:
         for folder, _, _ in os.walk(top, topdown=False):
@@ -129,6 +164,7 @@ class Machine:
         self.leader = 0
         self._nspawn: subprocess.Popen | None = None
         self._cgroups: list[str] = []
+        self._held = -1
         try:
             self._mount(lower)
             self._boot(binds)
@@ -187,6 +223,7 @@ class Machine:
                 preexec_fn=self._join_cgroups, start_new_session=True)
         self._wait_ready(ready)
         ready.close()
+        self._held = _guard(self.leader, self._nspawn.pid, self.folder, self._cgroups)
         self._open_cgroups()
 
     def _join_cgroups(self) -> None:
@@ -248,10 +285,7 @@ class Machine:
                     self._nspawn.kill()
                     self._nspawn.wait()
             self._nspawn = None
-        _remove_cgroups(self._cgroups)
-        self._cgroups = []
-        for place in ("root", "scratch"):
-            path = os.path.join(self.folder, place)
-            if os.path.ismount(path):
-                subprocess.run(["umount", "--lazy", path], check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _sweep(self.folder, self._cgroups)
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1

@@ -6,9 +6,9 @@ import subprocess
 import time
 from typing import Callable
 
-UNITS = ("dockwake.socket", "dockwake-conn.socket", "dockwake-idle.timer", "dockwake.service",
-         "dockwake-conn@*.service", "dockwake-engine.socket", "dockwake-engine-admin.socket",
-         "dockwake-engine.service")
+UNITS = ("dockwake.socket", "dockwake-conn.socket", "dockwake-idle.timer", "dockwake-idle.service",
+         "dockwake.service", "dockwake-conn@*.service", "dockwake-engine.socket",
+         "dockwake-engine-admin.socket", "dockwake-engine.service")
 
 
 class Wrong(AssertionError):
