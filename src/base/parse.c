@@ -297,7 +297,10 @@ int parse_host(const char *text, size_t len, char ret_host[static PARSE_HOST_MAX
         return -EINVAL;
     }
     for (size_t i = 0; i < len; i++) {
-        host[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] | 0x20) : text[i];
+        host[i] = text[i];
+        if (text[i] >= 'A' && text[i] <= 'Z') {
+            host[i] = (char)(text[i] - 'A' + 'a');
+        }
     }
     host[len] = '\0';
     if (!labels_ok(host)) {

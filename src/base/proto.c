@@ -28,8 +28,10 @@ struct layout {
     } strings[STRINGS_MAX];
 };
 
+/* clang-format off: versions disagree about the braces */
 #define STRING(type, member)                                                                       \
     { offsetof(struct type, member), sizeof(((struct type *)NULL)->member) }
+/* clang-format on */
 
 static const struct layout layouts[PROTO_OPCODE_MAX] = {
     [PROTO_LEASE] = {sizeof(struct proto_lease), PROTO_FRONT_TO_ENGINE, {STRING(proto_lease, app)}},

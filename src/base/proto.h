@@ -10,20 +10,21 @@
  *
  * A request names an app of the configuration and nothing else: no container, path or address.
  *
- * Leases. A front sends LEASE when an app gets its first busy connection and RELEASE when it has none
- * left; in between the engine keeps the app awake. Each LEASE carries a serial of the front's choice,
- * which every answer repeats, so that an answer to a lease given back meanwhile is recognised:
+ * Leases. A front sends LEASE when an app gets its first busy connection and RELEASE when it has
+ * none left; in between the engine keeps the app awake. Each LEASE carries a serial of the front's
+ * choice, which every answer repeats, so that an answer to a lease given back meanwhile is
+ * recognised:
  *
  *     front                         engine
  *     LEASE app serial 7      ->
  *                             <-    STARTING app serial 7       (when it was not ready)
  *                             <-    READY app serial 7 address  or  FAILED app serial 7 reason
- *                             <-    GONE app serial 7           (ready no longer; the lease has ended)
- *     RELEASE app serial 7    ->
+ *                             <-    GONE app serial 7           (ready no longer; the lease has
+ * ended) RELEASE app serial 7    ->
  *
- * FAILED and GONE end the lease. LEASE with PROTO_LEASE_DOUBT renews one that the front still holds:
- * the address refused a connection, so the engine looks again before it answers READY. The end of the
- * connection ends all its leases.
+ * FAILED and GONE end the lease. LEASE with PROTO_LEASE_DOUBT renews one that the front still
+ * holds: the address refused a connection, so the engine looks again before it answers READY. The
+ * end of the connection ends all its leases.
  */
 #pragma once
 
@@ -66,15 +67,15 @@ enum proto_channel {
 };
 
 enum proto_state {
-    PROTO_STATE_UNKNOWN,  /* Docker has not answered yet, or cannot be reached */
-    PROTO_STATE_MISSING,  /* there is no such container */
+    PROTO_STATE_UNKNOWN, /* Docker has not answered yet, or cannot be reached */
+    PROTO_STATE_MISSING, /* there is no such container */
     PROTO_STATE_ASLEEP,
     PROTO_STATE_PAUSED,   /* asleep, with its memory */
     PROTO_STATE_STARTING, /* Docker was asked to start it */
     PROTO_STATE_PROBING,  /* it runs and is not ready yet */
     PROTO_STATE_READY,
     PROTO_STATE_STOPPING,
-    PROTO_STATE_FAILED,   /* the last start did not end well; asleep otherwise */
+    PROTO_STATE_FAILED, /* the last start did not end well; asleep otherwise */
     PROTO_STATE_MAX,
 };
 
@@ -96,7 +97,7 @@ enum proto_failure {
 struct proto_address {
     uint16_t family; /* AF_INET, AF_INET6; AF_UNSPEC: none */
     uint16_t port;
-    uint8_t ip[16];  /* the first 4 bytes for AF_INET */
+    uint8_t ip[16]; /* the first 4 bytes for AF_INET */
 };
 
 struct proto_header {
@@ -152,13 +153,13 @@ struct proto_request {
 /* APP */
 struct proto_app {
     struct proto_header header;
-    uint32_t state;         /* enum proto_state */
-    uint32_t failure;       /* enum proto_failure of the last start */
-    uint32_t leases;        /* fronts that have it busy */
+    uint32_t state;               /* enum proto_state */
+    uint32_t failure;             /* enum proto_failure of the last start */
+    uint32_t leases;              /* fronts that have it busy */
     struct proto_address address; /* when ready */
-    uint64_t since_usec;    /* realtime: in this state since; 0: unknown */
-    uint64_t sleep_usec;    /* microseconds until it is put to sleep; UINT64_MAX: no clock runs */
-    uint64_t wake_usec;     /* how long the last wake took until ready; 0: none seen */
+    uint64_t since_usec;          /* realtime: in this state since; 0: unknown */
+    uint64_t sleep_usec; /* microseconds until it is put to sleep; UINT64_MAX: no clock runs */
+    uint64_t wake_usec;  /* how long the last wake took until ready; 0: none seen */
     char app[PROTO_NAME_MAX];
     char container[PROTO_TEXT_MAX];
     char text[PROTO_TEXT_MAX]; /* the reason of the last failure; "" */
@@ -183,15 +184,15 @@ union proto_message {
 };
 
 /*
- * Checks a packet of size bytes: version, opcode, exact size, the channel, and that each string ends.
- * Pure. Returns 0, -EBADMSG for a malformed one, -EPERM for one not allowed on the channel.
+ * Checks a packet of size bytes: version, opcode, exact size, the channel, and that each string
+ * ends. Pure. Returns 0, -EBADMSG for a malformed one, -EPERM for one not allowed on the channel.
  */
 int proto_check(const union proto_message *message, size_t size, enum proto_channel channel);
 
 /*
  * Receives one packet without blocking. Returns its size, 0 at the end of the connection, -EAGAIN
- * when there is none, -EBADMSG or -EPERM as above (also for an oversized packet or one that came with
- * descriptors, which are closed), or recvmsg(2)'s errno.
+ * when there is none, -EBADMSG or -EPERM as above (also for an oversized packet or one that came
+ * with descriptors, which are closed), or recvmsg(2)'s errno.
  */
 int proto_receive(int fd, enum proto_channel channel, union proto_message *ret_message);
 
@@ -202,8 +203,9 @@ int proto_receive(int fd, enum proto_channel channel, union proto_message *ret_m
 int proto_send(int fd, enum proto_opcode opcode, union proto_message *message);
 
 /*
- * A connected, close-on-exec socket to path, or negative errno. The socket is non-blocking when asked
- * for; -EAGAIN means that the listener's queue is full and the connection should be tried again.
+ * A connected, close-on-exec socket to path, or negative errno. The socket is non-blocking when
+ * asked for; -EAGAIN means that the listener's queue is full and the connection should be tried
+ * again.
  */
 int proto_connect(const char *path, bool nonblock);
 
@@ -218,4 +220,5 @@ void proto_address_to_sockaddr(const struct proto_address *address, struct socka
 
 /* "10.0.0.1:80", "[::1]:80", "-" */
 enum { PROTO_ADDRESS_TEXT_MAX = 64 };
-void proto_address_format(const struct proto_address *address, char ret_text[static PROTO_ADDRESS_TEXT_MAX]);
+void proto_address_format(const struct proto_address *address,
+                          char ret_text[static PROTO_ADDRESS_TEXT_MAX]);

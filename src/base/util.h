@@ -19,9 +19,9 @@
 
 /* A moment or a span in microseconds. Moments are CLOCK_MONOTONIC unless a name says realtime. */
 typedef uint64_t usec_t;
-#define USEC_INFINITY ((usec_t)-1)
+#define USEC_INFINITY UINT64_MAX
 #define USEC_PER_MSEC ((usec_t)1000)
-#define USEC_PER_SEC ((usec_t)1000000)
+#define USEC_PER_SEC  ((usec_t)1000000)
 
 static inline usec_t now_usec(clockid_t clock) {
     struct timespec ts;
@@ -60,7 +60,7 @@ static inline void free_cleanup(void *p) {
 }
 
 #define auto_close __attribute__((cleanup(close_cleanup)))
-#define auto_free __attribute__((cleanup(free_cleanup)))
+#define auto_free  __attribute__((cleanup(free_cleanup)))
 
 /* Moves the descriptor out of its variable, so that the cleanup finds nothing to close. */
 static inline int take_fd(int *fd) {
@@ -71,10 +71,10 @@ static inline int take_fd(int *fd) {
 }
 
 /* The same for a pointer. */
-#define take_ptr(p)               \
-    ({                            \
-        __typeof__(p) *_pp = &(p); \
-        __typeof__(p) _v = *_pp;   \
-        *_pp = NULL;               \
-        _v;                        \
+#define take_ptr(p)                                                                                \
+    ({                                                                                             \
+        __typeof__(p) *_pp = &(p);                                                                 \
+        __typeof__(p) _v = *_pp;                                                                   \
+        *_pp = NULL;                                                                               \
+        _v;                                                                                        \
     })

@@ -61,7 +61,9 @@ json_t *output_text_json(const char *text) {
 
     if (json == NULL && (copy = strdup(text)) != NULL) {
         for (char *p = copy; *p != '\0'; p++) {
-            *p = (unsigned char)*p >= 0x80 ? '?' : *p;
+            if ((unsigned char)*p >= 0x80) {
+                *p = '?';
+            }
         }
         json = json_string(copy);
     }
@@ -69,7 +71,9 @@ json_t *output_text_json(const char *text) {
 }
 
 static json_t *json_seconds(uint64_t usec) {
-    return json_real((double)(usec / USEC_PER_MSEC) / 1000);
+    uint64_t msec = usec / USEC_PER_MSEC; /* more digits say nothing */
+
+    return json_real((double)msec / 1000);
 }
 
 json_t *output_app_json(const struct proto_app *app) {

@@ -497,8 +497,8 @@ static const enum proto_channel channels[] = {
 static int client_handle(struct client *client, const union proto_message *message) {
     for (size_t i = 0; i < ARRAY_SIZE(permits); i++)
         if (permits[i].kind == client->kind && permits[i].opcode == message->header.opcode)
-            return permits[i].states & (1u << client->state) ? permits[i].handle(client, message)
-                                                             : -EPERM;
+            return (permits[i].states & (1u << client->state)) ? permits[i].handle(client, message)
+                                                               : -EPERM;
     return -EPERM;
 }
 

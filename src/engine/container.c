@@ -10,7 +10,7 @@
 
 /* Beyond the container's own stop_timeout or the app's start_timeout. */
 #define CALL_MARGIN   (15 * USEC_PER_SEC)
-#define START_TIMEOUT (5 * 60 * USEC_PER_SEC)
+#define START_TIMEOUT (300 * USEC_PER_SEC)
 /* Between tries while Docker cannot be reached. */
 #define PAUSE_FIRST (20 * USEC_PER_MSEC)
 #define PAUSE_LAST  (1 * USEC_PER_SEC)

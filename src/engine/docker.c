@@ -116,21 +116,22 @@ static void on_ping(void *userdata, const struct http_answer *answer) {
     struct docker *docker = userdata;
     struct docker_call *call;
     char text[DOCKER_MESSAGE_MAX];
-    unsigned major = 0, minor = 0;
+    unsigned long minor = 0;
     int result = answer->result;
 
     docker->ping = NULL;
     describe(docker, answer, text);
     if (result == 0 && answer->status != 200) {
         result = -EPROTO;
-    } else if (result == 0 && (sscanf(answer->api_version, "%u.%u", &major, &minor) != 2 ||
-                               major != 1 || minor < DOCKER_API_OLDEST)) {
+    } else if (result == 0 &&
+               (strncmp(answer->api_version, "1.", 2) != 0 ||
+                (minor = strtoul(answer->api_version + 2, NULL, 10)) < DOCKER_API_OLDEST)) {
         snprintf(text, sizeof(text), "Docker speaks API version '%s', 1.%d or newer is needed",
                  answer->api_version, DOCKER_API_OLDEST);
         result = -EPROTO;
     }
     if (result == 0)
-        docker->minor = minor < DOCKER_API_NEWEST ? minor : DOCKER_API_NEWEST;
+        docker->minor = minor < DOCKER_API_NEWEST ? (unsigned)minor : DOCKER_API_NEWEST;
 
     /* Callbacks may end calls of the queue, and start others, which wait for the next ping. */
     docker->round++;

@@ -52,12 +52,12 @@ struct docker_container {
  * network: the network whose address is wanted, NULL for the first that has one. port: the
  * container's port whose published address is wanted, 0 for its exposed one.
  */
-int docker_parse_inspect(const char *json, size_t size, const char *network, uint16_t port,
+int docker_parse_inspect(const char *text, size_t size, const char *network, uint16_t port,
                          struct docker_container *ret_container);
 
 /* GET /containers/json: calls each() for every name of every container. A negative return ends it.
  */
-int docker_parse_list(const char *json, size_t size,
+int docker_parse_list(const char *text, size_t size,
                       int (*each)(void *userdata, const char *name, enum docker_status status),
                       void *userdata);
 
@@ -68,7 +68,7 @@ struct docker_event {
     char old_name[DOCKER_NAME_MAX]; /* action "rename" */
 };
 
-int docker_parse_event(const char *json, size_t size, struct docker_event *ret_event);
+int docker_parse_event(const char *text, size_t size, struct docker_event *ret_event);
 
 /* The "message" of an error's body, or the body's beginning where it is not JSON. Never fails. */
-void docker_parse_message(const char *json, size_t size, char ret_text[static DOCKER_MESSAGE_MAX]);
+void docker_parse_message(const char *text, size_t size, char ret_text[static DOCKER_MESSAGE_MAX]);

@@ -51,7 +51,7 @@ struct engine {
     struct server *server;
     size_t n_inspecting; /* containers whose inspection is in flight */
     size_t n_active;     /* containers that the engine has to stay for */
-    bool waits;         /* nobody has connected yet, and ENGINE_FIRST_CLIENT is not over */
+    bool waits;          /* nobody has connected yet, and ENGINE_FIRST_CLIENT is not over */
     const char *marker;  /* exists while n_active > 0: see engine_look() */
     bool marked;
 };

@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <getopt.h>
 #include <libgen.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,11 +78,11 @@ static int take_sockets(int *ret_front, int *ret_admin) {
     for (int i = 0; i < n; i++) {
         int fd = SD_LISTEN_FDS_START + i;
 
-        if (sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) <= 0)
-            r = -EPROTOTYPE;
-        else if (strcmp(names[i], "front") == 0 && front < 0)
+        bool listens = sd_is_socket(fd, AF_UNIX, SOCK_SEQPACKET, 1) > 0;
+
+        if (listens && strcmp(names[i], "front") == 0 && front < 0)
             front = fd;
-        else if (strcmp(names[i], "admin") == 0 && admin < 0)
+        else if (listens && strcmp(names[i], "admin") == 0 && admin < 0)
             admin = fd;
         else
             r = -EPROTOTYPE;
@@ -128,11 +129,11 @@ static int watch_signals(sd_event *event, struct engine *engine) {
 static int give_up_files(const struct options *options) {
     const char *read[] = {options->config_dir ? options->config_dir : CONFIG_DIR,
                           options->config_dir ? NULL : CONFIG_VENDOR_DIR, NULL};
-    auto_free char *marker = strdup(options->marker);
+    char marker[PATH_MAX];
     int r;
 
-    if (!marker)
-        return -ENOMEM;
+    if (snprintf(marker, sizeof(marker), "%s", options->marker) >= (int)sizeof(marker))
+        return -ENAMETOOLONG;
     r = sandbox_file_system(read, dirname(marker));
     if (r == -EOPNOTSUPP)
         log_notice("the kernel has no Landlock: the file system stays in reach");

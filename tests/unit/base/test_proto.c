@@ -27,8 +27,10 @@ static const struct {
         size_t offset, size;
     } strings[4]; /* size 0 at the end */
 } table[] = {
-#define STRING(type, member)                                                                       \
-    { offsetof(struct type, member), sizeof(((struct type *)NULL)->member) }
+/* clang-format off: versions disagree about the braces */
+#define STRING(type, member) \
+    {offsetof(struct type, member), sizeof(((struct type *)NULL)->member)}
+/* clang-format on */
     {PROTO_LEASE, 80, PROTO_FRONT_TO_ENGINE, {STRING(proto_lease, app)}},
     {PROTO_RELEASE, 80, PROTO_FRONT_TO_ENGINE, {STRING(proto_lease, app)}},
     {PROTO_STARTING, 80, PROTO_ENGINE_TO_FRONT, {STRING(proto_lease, app)}},
