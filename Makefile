@@ -88,12 +88,12 @@ $(eval $(call program_rule,dockwake-front,$(FRONT_SRC),$(FRONT_PKG)))
 $(eval $(call program_rule,dockwake-engine,$(ENGINE_SRC),$(ENGINE_PKG)))
 $(eval $(call program_rule,dockwake,$(CLI_SRC),$(CLI_PKG)))
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/release $(B)/check -name '*.d' 2>/dev/null)
 
 # --- tests ---------------------------------------------------------------------------------------
 .PHONY: unit
-unit: $(UNITS) ## build and run the unit tests with sanitizers
-	tests/unit/run $(UNITS)
+unit: $(UNITS) $(B)/check/bin/dockwake-engine ## build and run the unit tests with sanitizers
+	tests/unit/run $(UNITS) tests/unit/engine/faults.py
 
 # The program in the containers of the scenarios: static, since nothing else is in its image.
 $(B)/sample-app/sample-app: $(wildcard tests/sample-app/*.c) tests/sample-app/sample.h
