@@ -101,7 +101,7 @@ def strangers() -> None:
 
 
 def check_crowd(host: str, name: str, number: int) -> None:
-    came = crowd(host, number)
+    came = crowd(host, number, timeout=180)
     right = f"hello from {name}\n".encode()
     wrong = [answer for answer in came.answers
              if not (answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(right))]
@@ -124,7 +124,7 @@ def crowd_of_1000() -> None:
 @scenario("crowd-each")
 def crowd_each() -> None:
     """A process for each connection: as many as its socket unit lets in at a time."""
-    number = min(int(unit(EACH, "MaxConnections") or 64) // 2, 200)
+    number = min(int(unit(EACH, "MaxConnections")), CROWD)
     docker.create("blog")
     write_app("blog", app={"idle_timeout": "1s"})
     enable(EACH)
