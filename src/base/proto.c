@@ -28,9 +28,10 @@ struct layout {
     } strings[STRINGS_MAX];
 };
 
-/* clang-format off: versions disagree about the braces */
-#define STRING(type, member)                                                                       \
-    { offsetof(struct type, member), sizeof(((struct type *)NULL)->member) }
+/* Versions of clang-format disagree about these braces. */
+/* clang-format off */
+#define STRING(type, member) \
+    {offsetof(struct type, member), sizeof(((struct type *)NULL)->member)}
 /* clang-format on */
 
 static const struct layout layouts[PROTO_OPCODE_MAX] = {

@@ -27,7 +27,8 @@ static const struct {
         size_t offset, size;
     } strings[4]; /* size 0 at the end */
 } table[] = {
-/* clang-format off: versions disagree about the braces */
+/* Versions of clang-format disagree about these braces. */
+/* clang-format off */
 #define STRING(type, member) \
     {offsetof(struct type, member), sizeof(((struct type *)NULL)->member)}
 /* clang-format on */
