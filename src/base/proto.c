@@ -28,39 +28,43 @@ struct layout {
     } strings[STRINGS_MAX];
 };
 
-/* Versions of clang-format disagree about these braces. */
-/* clang-format off */
-#define STRING(type, member) \
-    {offsetof(struct type, member), sizeof(((struct type *)NULL)->member)}
-/* clang-format on */
+#define STRING(type, member) offsetof(struct type, member), sizeof(((struct type *)NULL)->member)
 
 static const struct layout layouts[PROTO_OPCODE_MAX] = {
-    [PROTO_LEASE] = {sizeof(struct proto_lease), PROTO_FRONT_TO_ENGINE, {STRING(proto_lease, app)}},
+    [PROTO_LEASE] = {sizeof(struct proto_lease),
+                     PROTO_FRONT_TO_ENGINE,
+                     {{STRING(proto_lease, app)}}},
     [PROTO_RELEASE] = {sizeof(struct proto_lease),
                        PROTO_FRONT_TO_ENGINE,
-                       {STRING(proto_lease, app)}},
+                       {{STRING(proto_lease, app)}}},
     [PROTO_STARTING] = {sizeof(struct proto_lease),
                         PROTO_ENGINE_TO_FRONT,
-                        {STRING(proto_lease, app)}},
-    [PROTO_READY] = {sizeof(struct proto_ready), PROTO_ENGINE_TO_FRONT, {STRING(proto_ready, app)}},
+                        {{STRING(proto_lease, app)}}},
+    [PROTO_READY] = {sizeof(struct proto_ready),
+                     PROTO_ENGINE_TO_FRONT,
+                     {{STRING(proto_ready, app)}}},
     [PROTO_FAILED] = {sizeof(struct proto_failed),
                       PROTO_ENGINE_TO_FRONT,
-                      {STRING(proto_failed, app), STRING(proto_failed, text)}},
-    [PROTO_GONE] = {sizeof(struct proto_lease), PROTO_ENGINE_TO_FRONT, {STRING(proto_lease, app)}},
+                      {{STRING(proto_failed, app)}, {STRING(proto_failed, text)}}},
+    [PROTO_GONE] = {sizeof(struct proto_lease),
+                    PROTO_ENGINE_TO_FRONT,
+                    {{STRING(proto_lease, app)}}},
     [PROTO_LIST] = {sizeof(struct proto_list), PROTO_ADMIN_TO_ENGINE, {{0, 0}}},
     [PROTO_STATUS] = {sizeof(struct proto_request),
                       PROTO_ADMIN_TO_ENGINE,
-                      {STRING(proto_request, app)}},
+                      {{STRING(proto_request, app)}}},
     [PROTO_WAKE] = {sizeof(struct proto_request),
                     PROTO_ADMIN_TO_ENGINE,
-                    {STRING(proto_request, app)}},
+                    {{STRING(proto_request, app)}}},
     [PROTO_SLEEP] = {sizeof(struct proto_request),
                      PROTO_ADMIN_TO_ENGINE,
-                     {STRING(proto_request, app)}},
+                     {{STRING(proto_request, app)}}},
     [PROTO_APP] = {sizeof(struct proto_app),
                    PROTO_ENGINE_TO_ADMIN,
-                   {STRING(proto_app, app), STRING(proto_app, container), STRING(proto_app, text)}},
-    [PROTO_END] = {sizeof(struct proto_end), PROTO_ENGINE_TO_ADMIN, {STRING(proto_end, text)}},
+                   {{STRING(proto_app, app)},
+                    {STRING(proto_app, container)},
+                    {STRING(proto_app, text)}}},
+    [PROTO_END] = {sizeof(struct proto_end), PROTO_ENGINE_TO_ADMIN, {{STRING(proto_end, text)}}},
 };
 
 static const struct layout *layout_of(unsigned opcode) {

@@ -27,29 +27,25 @@ static const struct {
         size_t offset, size;
     } strings[4]; /* size 0 at the end */
 } table[] = {
-/* Versions of clang-format disagree about these braces. */
-/* clang-format off */
-#define STRING(type, member) \
-    {offsetof(struct type, member), sizeof(((struct type *)NULL)->member)}
-/* clang-format on */
-    {PROTO_LEASE, 80, PROTO_FRONT_TO_ENGINE, {STRING(proto_lease, app)}},
-    {PROTO_RELEASE, 80, PROTO_FRONT_TO_ENGINE, {STRING(proto_lease, app)}},
-    {PROTO_STARTING, 80, PROTO_ENGINE_TO_FRONT, {STRING(proto_lease, app)}},
-    {PROTO_READY, 96, PROTO_ENGINE_TO_FRONT, {STRING(proto_ready, app)}},
+#define STRING(type, member) offsetof(struct type, member), sizeof(((struct type *)NULL)->member)
+    {PROTO_LEASE, 80, PROTO_FRONT_TO_ENGINE, {{STRING(proto_lease, app)}}},
+    {PROTO_RELEASE, 80, PROTO_FRONT_TO_ENGINE, {{STRING(proto_lease, app)}}},
+    {PROTO_STARTING, 80, PROTO_ENGINE_TO_FRONT, {{STRING(proto_lease, app)}}},
+    {PROTO_READY, 96, PROTO_ENGINE_TO_FRONT, {{STRING(proto_ready, app)}}},
     {PROTO_FAILED,
      336,
      PROTO_ENGINE_TO_FRONT,
-     {STRING(proto_failed, app), STRING(proto_failed, text)}},
-    {PROTO_GONE, 80, PROTO_ENGINE_TO_FRONT, {STRING(proto_lease, app)}},
+     {{STRING(proto_failed, app)}, {STRING(proto_failed, text)}}},
+    {PROTO_GONE, 80, PROTO_ENGINE_TO_FRONT, {{STRING(proto_lease, app)}}},
     {PROTO_LIST, 8, PROTO_ADMIN_TO_ENGINE, {{0, 0}}},
-    {PROTO_STATUS, 76, PROTO_ADMIN_TO_ENGINE, {STRING(proto_request, app)}},
-    {PROTO_WAKE, 76, PROTO_ADMIN_TO_ENGINE, {STRING(proto_request, app)}},
-    {PROTO_SLEEP, 76, PROTO_ADMIN_TO_ENGINE, {STRING(proto_request, app)}},
+    {PROTO_STATUS, 76, PROTO_ADMIN_TO_ENGINE, {{STRING(proto_request, app)}}},
+    {PROTO_WAKE, 76, PROTO_ADMIN_TO_ENGINE, {{STRING(proto_request, app)}}},
+    {PROTO_SLEEP, 76, PROTO_ADMIN_TO_ENGINE, {{STRING(proto_request, app)}}},
     {PROTO_APP,
      640,
      PROTO_ENGINE_TO_ADMIN,
-     {STRING(proto_app, app), STRING(proto_app, container), STRING(proto_app, text)}},
-    {PROTO_END, 268, PROTO_ENGINE_TO_ADMIN, {STRING(proto_end, text)}},
+     {{STRING(proto_app, app)}, {STRING(proto_app, container)}, {STRING(proto_app, text)}}},
+    {PROTO_END, 268, PROTO_ENGINE_TO_ADMIN, {{STRING(proto_end, text)}}},
 };
 
 enum { N_CHANNELS = 4 };
