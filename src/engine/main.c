@@ -136,7 +136,7 @@ static int give_up_files(const struct options *options) {
         return -ENAMETOOLONG;
     r = sandbox_file_system(read, dirname(marker));
     if (r == -EOPNOTSUPP)
-        log_notice("the kernel has no Landlock: the file system stays in reach");
+        log_notice("Landlock is not to be had: the file system stays in reach");
     return r == -EOPNOTSUPP ? 0 : r;
 }
 
