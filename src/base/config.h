@@ -20,10 +20,10 @@
 #include "proto.h"
 #include "util.h"
 
-#define CONFIG_DIR         "/etc/dockwake"
+#define CONFIG_ETC_DIR         "/etc/dockwake"
 #define CONFIG_VENDOR_DIR  "/usr/lib/dockwake"
-#define CONFIG_FILE        CONFIG_DIR "/dockwake.conf"
-#define CONFIG_APPS        CONFIG_DIR "/apps.d"
+#define CONFIG_FILE        CONFIG_ETC_DIR "/dockwake.conf"
+#define CONFIG_APPS        CONFIG_ETC_DIR "/apps.d"
 #define CONFIG_VENDOR_APPS CONFIG_VENDOR_DIR "/apps.d"
 
 enum {

@@ -127,7 +127,7 @@ static int watch_signals(sd_event *event, struct engine *engine) {
 
 /* The configuration can still be read, for reloads, and the marker be set. */
 static int give_up_files(const struct options *options) {
-    const char *read[] = {options->config_dir ? options->config_dir : CONFIG_DIR,
+    const char *read[] = {options->config_dir ? options->config_dir : CONFIG_ETC_DIR,
                           options->config_dir ? NULL : CONFIG_VENDOR_DIR, NULL};
     char marker[PATH_MAX];
     int r;
