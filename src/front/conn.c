@@ -55,6 +55,9 @@ void conn_close(struct conn *conn) {
         return;
     }
     conn->state = CONN_DEAD;
+    if (conn->passed) {
+        loop_remove(&front->loop, &conn->client.source);
+    }
     side_close(&conn->client);
     side_close(&conn->backend);
     timeout_cancel(&conn->timeout);
@@ -522,7 +525,7 @@ static struct conn *conn_new(struct front *front, int fd, enum conn_kind kind, b
     return conn;
 }
 
-void conn_accepted(struct front *front, int fd, uint16_t port) {
+void conn_accepted(struct front *front, int fd, uint16_t port, bool passed) {
     const struct config_app *app = port != 0 ? config_app_by_port(front->config, port) : NULL;
     enum conn_kind kind = app != NULL ? CONN_TCP : CONN_HTTP;
     size_t max = front->config->front.max_connections;
@@ -536,6 +539,7 @@ void conn_accepted(struct front *front, int fd, uint16_t port) {
         refuse(fd, kind);
         return;
     }
+    conn->passed = passed;
     r = loop_add(&front->loop, &conn->client.source);
     if (r < 0) {
         front_exhausted(front, -r);

@@ -54,6 +54,7 @@ struct conn {
 
     uint8_t state, kind;      /* enum conn_state, enum conn_kind */
     uint8_t tries;            /* connects to a backend so far */
+    bool passed : 1;          /* the socket was passed to us, and may be open elsewhere */
     bool departing : 1;       /* DEPARTURE_* were set */
     bool bodyless_answer : 1; /* HEAD */
     bool head_kept : 1;       /* CONN_RELAY: the head is unread still and can be sent again */

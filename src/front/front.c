@@ -208,7 +208,7 @@ int front_add_socket(struct front *front, int fd) {
         return -errno;
     }
     listener_set_options(fd, port);
-    conn_accepted(front, take_fd(&owned), port);
+    conn_accepted(front, take_fd(&owned), port, true);
     return 0;
 }
 

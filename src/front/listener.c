@@ -53,7 +53,7 @@ static bool accept_one(struct listener *listener) {
     int fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd >= 0) {
-        conn_accepted(front, fd, listener->port);
+        conn_accepted(front, fd, listener->port, false);
         return true;
     }
     switch (errno) {
@@ -126,6 +126,7 @@ int listener_new(struct front *front, int fd) {
 
 void listener_free(struct listener *listener) {
     TAILQ_REMOVE(&listener->front->listeners, listener, link);
+    loop_remove(&listener->front->loop, &listener->source);
     source_close(&listener->source);
     free(listener);
 }

@@ -58,6 +58,12 @@ int loop_enable_listener(struct loop *loop, struct source *source, bool enable) 
     return control(loop, EPOLL_CTL_MOD, source, enable ? EPOLLIN : 0);
 }
 
+void loop_remove(struct loop *loop, struct source *source) {
+    if (source->fd >= 0) {
+        (void)control(loop, EPOLL_CTL_DEL, source, 0);
+    }
+}
+
 void source_close(struct source *source) {
     source->fd = safe_close(source->fd);
 }

@@ -58,8 +58,15 @@ int loop_add(struct loop *loop, struct source *source);
 int loop_add_listener(struct loop *loop, struct source *source);
 int loop_enable_listener(struct loop *loop, struct source *source, bool enable);
 
-/* Closes source->fd if there is one; closing removes it from epoll. */
+/* Closes source->fd if there is one; that removes it from epoll, but see loop_remove(). */
 void source_close(struct source *source);
+
+/*
+ * Removes source->fd from epoll. For sockets that another process may have open as well, as systemd
+ * has its listeners: closing our descriptor does not end what epoll watches (epoll(7)), and events
+ * would come for a source that is gone.
+ */
+void loop_remove(struct loop *loop, struct source *source);
 
 /* Schedules a task for the end of this turn, or of the next one when tasks are running already. */
 void loop_schedule(struct loop *loop, struct task *task);
