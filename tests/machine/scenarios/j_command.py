@@ -7,7 +7,7 @@ from lib.client import want_hello
 from lib.docker import Events
 from lib.scenario import scenario
 from lib.setup import enable, write_app
-from lib.system import run, systemctl, wait_no_process, want
+from lib.system import eventually, run, systemctl, wait_no_process, want
 
 KEYS = {"app", "container", "state", "since", "leases", "address", "sleeps_in_seconds",
         "last_wake_seconds", "failure", "reason"}
@@ -43,6 +43,8 @@ def list_and_status() -> None:
     wait_no_process()  # to have been asked is no reason to stay
 
     want_hello("blog.test", "blog")
+    # The front gives the lease back a moment after its last connection: then the clock runs.
+    eventually(lambda: one("blog")["sleeps_in_seconds"], 5, "the idle clock does not run")
     said = one("blog")
     want(said["state"] == "ready" and said["container"] == "blog", f"status says {said}")
     want(said["address"] == f"{docker.address('blog')}:8080", f"address: {said}")
