@@ -20,7 +20,7 @@
 #include "proto.h"
 #include "util.h"
 
-#define CONFIG_ETC_DIR         "/etc/dockwake"
+#define CONFIG_ETC_DIR     "/etc/dockwake"
 #define CONFIG_VENDOR_DIR  "/usr/lib/dockwake"
 #define CONFIG_FILE        CONFIG_ETC_DIR "/dockwake.conf"
 #define CONFIG_APPS        CONFIG_ETC_DIR "/apps.d"

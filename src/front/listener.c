@@ -92,7 +92,7 @@ static void on_listener(struct source *source, uint32_t events) {
 int listener_new(struct front *front, int fd) {
     struct listener *listener;
     auto_close int owned = fd;
-    uint16_t port;
+    uint16_t port = 0;
     int flags, r;
 
     r = listener_port(fd, &port);

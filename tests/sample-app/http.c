@@ -181,8 +181,8 @@ static bool serve_sum(struct request *request) {
 }
 
 static bool serve_download(struct request *request) {
-    static const size_t whole = 64 * DOWNLOAD_PERIOD;
-    char data[64 * DOWNLOAD_PERIOD];
+    static const size_t whole = (size_t)64 * DOWNLOAD_PERIOD;
+    char data[(size_t)64 * DOWNLOAD_PERIOD];
     uint64_t left = query_number(request, "bytes", 0);
     uint64_t rate = query_number(request, "rate", 0);
     uint64_t begin = uptime_ms(), done = 0;

@@ -85,9 +85,11 @@ static void settings_load(void) {
  */
 
 static void in_ms(int which, unsigned ms) {
-    struct itimerval timer = {.it_value = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000}};
+    struct itimerval timer = {.it_value.tv_sec = ms / 1000};
 
-    setitimer(which, &timer, NULL);
+    timer.it_value.tv_usec = (suseconds_t)(ms % 1000) * 1000;
+    /* POSIX does not promise it for signal handlers; on Linux it is a bare system call. */
+    setitimer(which, &timer, NULL); /* NOLINT(bugprone-signal-handler,cert-sig30-c) */
 }
 
 static void on_stopped(int number) {
@@ -219,14 +221,16 @@ int probe(const char *path) {
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct stream stream = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
     char line[LINE_MAX_BYTES];
-    unsigned status = 0;
+    unsigned long status;
     int length = snprintf(line, sizeof(line),
                           "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
 
-    if (connect(stream.fd, (struct sockaddr *)&address, sizeof(address)) < 0 || length < 0 ||
-        (size_t)length >= sizeof(line) || !stream_write(&stream, line, (size_t)length) ||
-        !stream_read_line(&stream, line, sizeof(line)) || sscanf(line, "HTTP/1.1 %u", &status) != 1)
+    if (stream.fd < 0 || connect(stream.fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        length < 0 || (size_t)length >= sizeof(line) ||
+        !stream_write(&stream, line, (size_t)length) ||
+        !stream_read_line(&stream, line, sizeof(line)) || strncmp(line, "HTTP/1.1 ", 9) != 0)
         return 1;
+    status = strtoul(line + 9, NULL, 10);
     return status >= 200 && status < 400 ? 0 : 1;
 }
 

@@ -169,17 +169,17 @@ static void events(void **state) {
 }
 
 static void messages(void **state) {
-    char text[DOCKER_MESSAGE_MAX], html[1000];
+    char said[DOCKER_MESSAGE_MAX], html[1000];
 
     (void)state;
-    docker_parse_message("{\"message\":\"no\\nway\"}", 21, text);
-    assert_string_equal(text, "no way");
+    docker_parse_message("{\"message\":\"no\\nway\"}", 21, said);
+    assert_string_equal(said, "no way");
     memset(html, 'x', sizeof(html) - 1);
     html[sizeof(html) - 1] = '\0';
-    docker_parse_message(html, strlen(html), text);
-    assert_int_equal(strlen(text), DOCKER_MESSAGE_MAX - 1);
-    docker_parse_message("", 0, text);
-    assert_string_equal(text, "");
+    docker_parse_message(html, strlen(html), said);
+    assert_int_equal(strlen(said), DOCKER_MESSAGE_MAX - 1);
+    docker_parse_message("", 0, said);
+    assert_string_equal(said, "");
 }
 
 int main(void) {
