@@ -346,8 +346,13 @@ void app_doubt(struct app *app, struct lease *lease) {
 }
 
 void app_sleep(struct app *app) {
+    struct container *container = app->container;
+
     log_info("app %s: put to sleep by order", app->config->name);
-    container_sleep(app->container);
+    for (size_t i = 0; i < container->n_apps; i++)
+        if (container->apps[i]->demanded)
+            app_become_failed(container->apps[i], PROTO_FAILURE_STOPPED, "it was put to sleep");
+    container_sleep(container);
 }
 
 void app_leases_changed(struct app *app) {

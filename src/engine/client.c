@@ -50,10 +50,11 @@ struct client {
     bool blocked;               /* the socket is full; EPOLLOUT is waited for */
     TAILQ_HEAD(, lease) leases; /* the ended ones with unsent news too */
 
-    struct app *app; /* the request's; NULL: LIST, or it has gone */
-    size_t next;     /* CLIENT_LISTING */
-    bool news;       /* the watched app changed since it was last sent */
-    uint32_t result; /* CLIENT_ENDING */
+    char name[PROTO_NAME_MAX]; /* CLIENT_SETTLING: the app that STATUS asks for; "": LIST */
+    struct app *app;           /* the request's; NULL: LIST, or it has gone */
+    size_t next;               /* CLIENT_LISTING */
+    bool news;                 /* the watched app changed since it was last sent */
+    uint32_t result;           /* CLIENT_ENDING */
     const char *text;
     sd_event_source *settle;    /* CLIENT_SETTLING: its end */
     TAILQ_ENTRY(client) in_app; /* app->watchers, while CLIENT_WATCHING */
@@ -75,6 +76,8 @@ struct server {
     TAILQ_HEAD(, client) clients;
     sd_event_source *reaper;
 };
+
+static const char no_such_app[] = "there is no such app";
 
 static void client_flush(struct client *client);
 
@@ -369,8 +372,13 @@ static int on_release(struct client *client, const union proto_message *message)
 /* --- requests of an administrator ----------------------------------------------------------- */
 
 static void client_answer(struct client *client) {
-    if (client->app) {
-        client_end_with(client, client->app, 0, "");
+    struct app *app = engine_find_app(client->server->engine, client->name);
+
+    if (app) {
+        client_end_with(client, app, 0, "");
+    } else if (client->name[0]) { /* a reload has taken it away meanwhile */
+        client_end(client, ENOENT, no_such_app);
+        client_flush(client);
     } else {
         client->state = CLIENT_LISTING;
         client->next = 0;
@@ -399,11 +407,11 @@ void server_settled(struct server *server) {
     }
 }
 
-static int client_settle(struct client *client, struct app *app) {
+static int client_settle(struct client *client, const char *name) {
     struct engine *engine = client->server->engine;
 
     engine_look(engine);
-    client->app = app;
+    snprintf(client->name, sizeof(client->name), "%s", name);
     if (engine_is_settled(engine)) {
         client_answer(client);
         return 0;
@@ -416,7 +424,7 @@ static int client_settle(struct client *client, struct app *app) {
 
 static int on_list_request(struct client *client, const union proto_message *message) {
     (void)message;
-    return client_settle(client, NULL);
+    return client_settle(client, "");
 }
 
 /* The app that a request names; where there is none, the request is answered. */
@@ -424,7 +432,7 @@ static struct app *requested_app(struct client *client, const union proto_messag
     struct app *app = engine_find_app(client->server->engine, message->request.app);
 
     if (!app) {
-        client_end(client, ENOENT, "there is no such app");
+        client_end(client, ENOENT, no_such_app);
         client_flush(client);
     }
     return app;
@@ -435,7 +443,7 @@ static int on_status(struct client *client, const union proto_message *message) 
 
     if (message->request.flags)
         return -EBADMSG;
-    return app ? client_settle(client, app) : 0;
+    return app ? client_settle(client, app->config->name) : 0;
 }
 
 static int on_wake(struct client *client, const union proto_message *message) {

@@ -64,7 +64,7 @@ static bool container_wanted(const struct container *c) {
 /* It does not run (any more): state is ASLEEP, PAUSED or MISSING. Apps may ask for it at once. */
 static void container_set_stopped(struct container *c, enum container_state state,
                                   enum proto_failure failure, const char *text) {
-    bool demanded = c->demanded;
+    bool demanded = c->demanded && container_wanted(c); /* who asked may have been told no since */
 
     c->demanded = false;
     c->text[0] = '\0';

@@ -735,6 +735,62 @@ def orders_of_the_administrator():
 
 
 @case
+def an_order_to_sleep_ends_a_wake():
+    with bench() as b:
+        b.app("one", start_seconds=0.5)
+        b.start()
+        front = b.front()
+        front.lease("one", 1)
+        front.expect(STARTING)
+        b.docker.wait("start one")
+        admin = b.admin()
+        admin.request(SLEEP, "one")
+        admin.expect(APP, END)
+        assert front.expect(FAILED)["failure"] == "stopped"
+        b.docker.wait("stopped one")
+        b.wait_state("one", "failed")
+        b.ask_exit()
+
+
+@case
+def nobody_is_started_for_one_who_has_given_up():
+    with bench() as b:
+        b.app("one", "start_timeout = 1s\nidle_timeout = 100ms\non_failure = leave\n",
+              stop_seconds=1.5)
+        b.start()
+        front = b.front()
+        front.lease("one", 1)
+        front.expect(STARTING, READY)
+        front.lease("one", 1, opcode=RELEASE)
+        b.docker.wait("stop one")
+        front.lease("one", 2)
+        answer = front.expect(STARTING, FAILED)
+        assert "still being stopped" in answer["text"], answer
+        b.docker.wait("stopped one")
+        front.close()
+        assert b.wait_exit() == 0
+        assert b.docker.count("start one") == 1
+
+
+@case
+def an_app_that_is_taken_away_while_it_is_asked_for():
+    with bench() as b:
+        b.app("one")
+        b.app("two")
+        waiting = []
+        b.docker.faults["list"] = lambda handler: waiting.append(1) or time.sleep(0.5)
+        b.start()
+        admin = b.admin()
+        admin.request(STATUS, "one")
+        b.docker.wait("list")
+        os.unlink(f"{b.folder}/apps.d/one.ini")
+        b.process.send_signal(signal.SIGHUP)
+        answer = admin.expect(END)
+        assert answer["result"] != 0 and "no such app" in answer["text"], answer
+        b.ask_exit()
+
+
+@case
 def what_is_not_permitted_cuts_off():
     with bench() as b:
         b.app("one")
