@@ -92,8 +92,9 @@ $(eval $(call program_rule,dockwake,$(CLI_SRC),$(CLI_PKG)))
 
 # --- tests ---------------------------------------------------------------------------------------
 .PHONY: unit
-unit: $(UNITS) $(B)/check/bin/dockwake-engine ## build and run the unit tests with sanitizers
-	tests/unit/run $(UNITS) tests/unit/engine/faults.py
+unit: $(UNITS) $(B)/check/bin/dockwake-engine $(B)/check/bin/dockwake-front ## build and run the unit tests with sanitizers
+	tests/unit/run $(UNITS) tests/unit/engine/faults.py tests/unit/front/serve.py \
+	    tests/unit/front/wake.py
 
 # The program in the containers of the scenarios: static, since nothing else is in its image.
 $(B)/sample-app/sample-app: $(wildcard tests/sample-app/*.c) tests/sample-app/sample.h

@@ -15,12 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
 from fake_docker import FakeDocker  # noqa: E402
+from tap import case, main  # noqa: E402
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 ENGINE = os.environ.get("DOCKWAKE_ENGINE", os.path.join(ROOT, "build/check/bin/dockwake-engine"))
 
 # src/base/proto.h
@@ -34,14 +35,6 @@ HEADER = struct.Struct("=HHI")
 
 def text(raw: bytes) -> str:
     return raw.split(b"\0")[0].decode()
-
-
-CASES = []
-
-
-def case(function):
-    CASES.append(function)
-    return function
 
 
 class Peer:
@@ -916,23 +909,6 @@ def api_versions():
             answer = front.expect(STARTING, READY if good else FAILED)
             assert good or "1.24" in answer["text"], answer
             b.ask_exit()
-
-
-def main() -> int:
-    chosen = [c for c in CASES if not sys.argv[1:] or c.__name__ in sys.argv[1:]]
-    failed = 0
-    print(f"1..{len(chosen)}")
-    for i, function in enumerate(chosen, 1):
-        began = time.monotonic()
-        try:
-            function()
-            print(f"ok {i} - {function.__name__} ({time.monotonic() - began:.1f} s)")
-        except Exception:
-            failed += 1
-            print("".join("# " + line for line in traceback.format_exc().splitlines(True)))
-            print(f"not ok {i} - {function.__name__}")
-        sys.stdout.flush()
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

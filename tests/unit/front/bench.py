@@ -13,20 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
 from fakes import Backend, FakeEngine, read_all, read_until  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 FRONT = os.environ.get("DOCKWAKE_FRONT", os.path.join(ROOT, "build/check/bin/dockwake-front"))
 
-CASES = []
-
-
-def case(function):
-    CASES.append(function)
-    return function
+# A thousand clients, their backends and an engine are all held here.
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
 class Bench:
@@ -200,22 +196,3 @@ def echo_head(peer: socket.socket) -> None:
 def echo(peer: socket.socket) -> None:
     while piece := peer.recv(65536):
         peer.sendall(piece)
-
-
-def main() -> int:
-    """Runs the cases, or those named as arguments. Output: TAP."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    chosen = [c for c in CASES if not sys.argv[1:] or c.__name__ in sys.argv[1:]]
-    failed = 0
-    print(f"1..{len(chosen)}")
-    for i, function in enumerate(chosen, 1):
-        began = time.monotonic()
-        try:
-            function()
-            print(f"ok {i} - {function.__name__} ({time.monotonic() - began:.1f} s)")
-        except Exception:
-            failed += 1
-            print("".join("# " + line for line in traceback.format_exc().splitlines(True)))
-            print(f"not ok {i} - {function.__name__}")
-        sys.stdout.flush()
-    return 1 if failed else 0

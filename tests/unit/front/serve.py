@@ -11,8 +11,9 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from bench import bench, case, echo, echo_head, hello, main, ok, reset  # noqa: E402
+from bench import bench, echo, echo_head, hello, ok, reset  # noqa: E402
 from fakes import LEASE, RELEASE, read_all, read_exactly, read_until  # noqa: E402
+from tap import case, main  # noqa: E402
 
 
 # --- requests -----------------------------------------------------------------------------------

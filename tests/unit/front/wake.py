@@ -7,9 +7,10 @@ import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from bench import bench, case, echo, hello, main, ok, reset  # noqa: E402
+from bench import bench, echo, hello, ok, reset  # noqa: E402
 from fakes import (DOCKER, DOUBT, GONE, LEASE, RELEASE, STARTING,  # noqa: E402
                    TIMEOUT, free_port, read_all, read_until)
+from tap import case, main  # noqa: E402
 
 
 # --- waiting ------------------------------------------------------------------------------------
