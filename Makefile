@@ -33,7 +33,7 @@ CLI_SRC     := $(wildcard src/cli/*.c)
 UNIT_SRC    := $(wildcard tests/unit/*/test_*.c)
 
 BASE_PKG    := inih
-FRONT_PKG   := libsystemd
+FRONT_PKG   :=
 ENGINE_PKG  := libsystemd libcurl jansson
 CLI_PKG     := jansson
 

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "util.h"
 
 /* The rights of Landlock's first version (Linux 5.13), and those that came with 2 and 3. */
@@ -67,4 +68,10 @@ int sandbox_file_system(const char *const *read, const char *write) {
         syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
         return -errno;
     return 0;
+}
+
+int sandbox_keep_config(const char *config_dir, const char *write) {
+    const char *own[] = {config_dir, NULL}, *system[] = {CONFIG_ETC_DIR, CONFIG_VENDOR_DIR, NULL};
+
+    return sandbox_file_system(config_dir ? own : system, write);
 }

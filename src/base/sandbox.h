@@ -18,3 +18,9 @@
  * landlock_restrict_self(2)'s and open(2)'s other errors.
  */
 int sandbox_file_system(const char *const *read, const char *write);
+
+/*
+ * The same for a process that reads the configuration again when it is told to: it keeps config_dir
+ * (NULL: the system's own folders), and write as above.
+ */
+int sandbox_keep_config(const char *config_dir, const char *write);

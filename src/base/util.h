@@ -8,6 +8,7 @@
 #pragma once
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,13 @@ static inline int safe_close(int fd) {
         errno = saved;
     }
     return -1;
+}
+
+/* fcntl(2) O_NONBLOCK. Returns 0 or negative errno. */
+static inline int set_nonblock(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static inline void close_cleanup(int *fd) {

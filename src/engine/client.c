@@ -620,9 +620,9 @@ static int listener_init(struct listener *listener, struct server *server, enum 
     if (fd < 0)
         return 0;
     /* systemd passes listeners as they are: blocking. */
-    r = fcntl(fd, F_GETFL);
-    if (r < 0 || fcntl(fd, F_SETFL, r | O_NONBLOCK) < 0)
-        return -errno;
+    r = set_nonblock(fd);
+    if (r < 0)
+        return r;
     r = sd_event_add_io(event, &listener->io, fd, EPOLLIN, on_listener, listener);
     if (r >= 0)
         r = sd_event_add_time_relative(event, &listener->resume, CLOCK_MONOTONIC, 0,

@@ -127,14 +127,12 @@ static int watch_signals(sd_event *event, struct engine *engine) {
 
 /* The configuration can still be read, for reloads, and the marker be set. */
 static int give_up_files(const struct options *options) {
-    const char *read[] = {options->config_dir ? options->config_dir : CONFIG_ETC_DIR,
-                          options->config_dir ? NULL : CONFIG_VENDOR_DIR, NULL};
     char marker[PATH_MAX];
     int r;
 
     if (snprintf(marker, sizeof(marker), "%s", options->marker) >= (int)sizeof(marker))
         return -ENAMETOOLONG;
-    r = sandbox_file_system(read, dirname(marker));
+    r = sandbox_keep_config(options->config_dir, dirname(marker));
     if (r == -EOPNOTSUPP)
         log_notice("Landlock is not to be had: the file system stays in reach");
     return r == -EOPNOTSUPP ? 0 : r;

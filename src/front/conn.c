@@ -9,16 +9,18 @@
  *     +---------+------> ANSWER <--------+              |
  *                           +---------------------------+
  *
- * HEAD     HTTP only. The head is looked at and not read (MSG_PEEK); the socket is edge-triggered,
- * so an incomplete head costs nothing until more of it comes. Bounded by head_limit and
+ * HEAD     HTTP only. The head is looked at and not read (MSG_PEEK); the socket is edge-triggered, so
+ *          an incomplete head costs nothing until more of it comes. Bounded by head_limit and
  *          head_timeout.
  * WAIT     The lease is asked for. Everything the client sends stays in the kernel, which stops the
  *          client when its window is full. The lease bounds the wait.
- * CONNECT  Bounded by BACKEND_CONNECT_TIMEOUT. On failure the lease is doubted and the way goes
- * back to WAIT, from the second time on after a PAUSE, BACKEND_TRIES times in all. RELAY    Two
- * flows (relay.h). Bounded only by their ends. ANSWER   An answer of our own goes out. LINGER: then
- * our end of the connection is shut and the client is read from, within bounds, as closing with
- * unread bytes would make the kernel reset the connection and destroy the answer on its way.
+ * CONNECT  Bounded by BACKEND_CONNECT_TIMEOUT. On failure the lease is doubted and the way goes back
+ *          to WAIT, from the second time on after a PAUSE, BACKEND_TRIES times in all.
+ * RELAY    Two flows (relay.h). Bounded only by their ends.
+ * ANSWER   An answer of our own goes out.
+ * LINGER   Our end of the connection is shut and the client is read from, within bounds, as closing
+ *          with unread bytes would make the kernel reset the connection and destroy the answer on its
+ *          way.
  *
  * A client that sends its end (FIN) before RELAY has only finished speaking, and is served. One
  * that resets the connection has left: it is dropped from the waiters, and the wake goes on without
@@ -41,8 +43,7 @@ static const char too_many[] = "too many connections are open";
 
 static void conn_run(struct conn *conn);
 
-/* --- ending --------------------------------------------------------------------------------------
- */
+/* --- ending ------------------------------------------------------------------------------------ */
 
 static void conn_free(struct task *task) {
     free(container_of(task, struct conn, task));
@@ -191,8 +192,7 @@ static void run_answer(struct conn *conn) {
     }
 }
 
-/* --- the way to the backend ----------------------------------------------------------------------
- */
+/* --- the way to the backend -------------------------------------------------------------------- */
 
 static void on_backend(struct source *source, uint32_t events) {
     struct conn *conn = container_of(source, struct conn, backend.source);
@@ -347,8 +347,7 @@ const struct lease_handlers conn_lease_handlers = {
     .failed = on_lease_failed,
 };
 
-/* --- relaying ------------------------------------------------------------------------------------
- */
+/* --- relaying ---------------------------------------------------------------------------------- */
 
 static bool is_over(enum flow_result result) {
     return result == FLOW_DONE || result == FLOW_SINK_FAILED;
@@ -396,8 +395,7 @@ static void run_relay(struct conn *conn) {
     }
 }
 
-/* --- events --------------------------------------------------------------------------------------
- */
+/* --- events ------------------------------------------------------------------------------------ */
 
 static void conn_run(struct conn *conn) {
     switch ((enum conn_state)conn->state) {
@@ -488,8 +486,7 @@ void conn_queues_init(struct front *front) {
     loop_add_queue(&front->loop, &front->lingers);
 }
 
-/* --- beginning -----------------------------------------------------------------------------------
- */
+/* --- beginning --------------------------------------------------------------------------------- */
 
 /* Beyond all bounds: nobody waits for the client to read it. */
 static void refuse(int fd, enum conn_kind kind) {

@@ -20,8 +20,7 @@
 #include "http_rewrite.h"
 #include "log.h"
 
-/* --- the head ------------------------------------------------------------------------------------
- */
+/* --- the head ---------------------------------------------------------------------------------- */
 
 /* Looks at up to size bytes that the client has sent. Returns how many there are, or negative
  * errno. */
@@ -108,8 +107,7 @@ void http_head_late(struct conn *conn) {
     }
 }
 
-/* --- handing over --------------------------------------------------------------------------------
- */
+/* --- handing over ------------------------------------------------------------------------------ */
 
 /* It is all there, as it was looked at before. */
 bool http_take_head(struct conn *conn) {
@@ -203,8 +201,7 @@ bool http_hand_over(struct conn *conn) {
     return true;
 }
 
-/* --- the flows' ends -----------------------------------------------------------------------------
- */
+/* --- the flows' ends --------------------------------------------------------------------------- */
 
 static void no_answer(struct conn *conn) {
     static const char reason[] = "closed the connection without an answer";

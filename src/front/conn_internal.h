@@ -74,8 +74,7 @@ static inline struct conn *conn_of_down(struct flow *down) {
     return container_of(down, struct conn, down);
 }
 
-/* --- conn.c --------------------------------------------------------------------------------------
- */
+/* --- conn.c ------------------------------------------------------------------------------------ */
 
 /* Ends it now, whatever its state. */
 void conn_close(struct conn *conn);
@@ -90,8 +89,7 @@ void conn_lease(struct conn *conn, const struct config_app *app);
 /* The backend did not serve: asks the engine to look again, within BACKEND_TRIES. */
 void conn_retry(struct conn *conn, const char *reason);
 
-/* --- conn_http.c ---------------------------------------------------------------------------------
- */
+/* --- conn_http.c ------------------------------------------------------------------------------- */
 
 /* CONN_HEAD: looks at what has arrived, and routes a complete head. */
 void http_look(struct conn *conn);

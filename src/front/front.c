@@ -19,8 +19,7 @@
 #include "listener.h"
 #include "log.h"
 
-/* --- the table -----------------------------------------------------------------------------------
- */
+/* --- the table --------------------------------------------------------------------------------- */
 
 static void log_config_errors(const struct config_errors *errors) {
     for (size_t i = 0; i < errors->n; i++) {
@@ -90,8 +89,7 @@ void front_reload(struct front *front) {
     activation_notify("READY=1");
 }
 
-/* --- when to leave -------------------------------------------------------------------------------
- */
+/* --- when to leave ----------------------------------------------------------------------------- */
 
 static void leave_when_idle(struct front *front) {
     if (front->n_conns > 0) {
@@ -146,8 +144,7 @@ void front_started(struct front *front) {
     leave_when_idle(front);
 }
 
-/* --- resources -----------------------------------------------------------------------------------
- */
+/* --- resources --------------------------------------------------------------------------------- */
 
 void front_exhausted(struct front *front, int error) {
     if (front->accept_paused) {
@@ -177,12 +174,11 @@ static void raise_descriptors(void) {
     }
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life -------------------------------------------------------------------------------------- */
 
 int front_add_socket(struct front *front, int fd) {
     auto_close int owned = fd;
-    int type, listening, flags, r;
+    int type, listening, r;
     socklen_t len = sizeof(type);
     uint16_t port;
 
@@ -203,9 +199,9 @@ int front_add_socket(struct front *front, int fd) {
     if (r < 0) {
         return r;
     }
-    flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-        return -errno;
+    r = set_nonblock(fd);
+    if (r < 0) {
+        return r;
     }
     listener_set_options(fd, port);
     conn_accepted(front, take_fd(&owned), port, true);

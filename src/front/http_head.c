@@ -10,8 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* --- character classes ---------------------------------------------------------------------------
- */
+/* --- character classes ------------------------------------------------------------------------- */
 
 enum {
     TOKEN = 1 << 0,  /* RFC 9110 5.6.2 */
@@ -97,8 +96,7 @@ bool http_slice_is(const char *data, struct http_slice slice, const char *text) 
     return slice.len == strlen(text) && strncasecmp(data + slice.at, text, slice.len) == 0;
 }
 
-/* --- the scan ------------------------------------------------------------------------------------
- */
+/* --- the scan ---------------------------------------------------------------------------------- */
 
 struct scan {
     const char *data;
@@ -267,8 +265,7 @@ static enum http_result take_field(struct scan *scan) {
     return HTTP_COMPLETE;
 }
 
-/* --- the judgement -------------------------------------------------------------------------------
- */
+/* --- the judgement ----------------------------------------------------------------------------- */
 
 /* Methods, unlike fields, are spelt exactly (RFC 9110 9.1). */
 static bool method_is(const char *data, const struct http_head *head, const char *method) {

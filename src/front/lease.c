@@ -70,8 +70,7 @@ struct lease_client {
 
 static void client_flush(struct lease_client *client);
 
-/* --- one lease -----------------------------------------------------------------------------------
- */
+/* --- one lease --------------------------------------------------------------------------------- */
 
 static void lease_clean(struct lease *lease) {
     if (lease->dirty) {
@@ -271,8 +270,7 @@ static void on_deadline(struct timeout *timeout) {
     waiters_failed(lease, connected ? PROTO_FAILURE_TIMEOUT : PROTO_FAILURE_DOCKER, reason);
 }
 
-/* --- what the engine says ------------------------------------------------------------------------
- */
+/* --- what the engine says ---------------------------------------------------------------------- */
 
 static void on_ready(struct lease *lease, const struct proto_ready *message) {
     lease->ready = true;
@@ -341,8 +339,7 @@ _Static_assert(offsetof(struct proto_lease, serial) == offsetof(struct proto_rea
                    offsetof(struct proto_lease, serial) == offsetof(struct proto_failed, serial),
                "dispatch() reads the serial before it looks at the opcode");
 
-/* --- the connection ------------------------------------------------------------------------------
- */
+/* --- the connection ---------------------------------------------------------------------------- */
 
 /* Plans the next attempt, if anybody needs one. */
 static void client_retry(struct lease_client *client) {
@@ -505,8 +502,7 @@ static void client_flush(struct lease_client *client) {
     }
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life -------------------------------------------------------------------------------------- */
 
 int lease_client_new(struct loop *loop, const char *path, const struct lease_handlers *handlers,
                      struct lease_client **ret_client) {

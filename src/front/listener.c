@@ -93,15 +93,14 @@ int listener_new(struct front *front, int fd) {
     struct listener *listener;
     auto_close int owned = fd;
     uint16_t port = 0;
-    int flags, r;
+    int r;
 
     r = listener_port(fd, &port);
+    if (r == 0) {
+        r = set_nonblock(fd);
+    }
     if (r < 0) {
         return r;
-    }
-    flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-        return -errno;
     }
     listener_set_options(fd, port);
 

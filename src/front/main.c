@@ -87,15 +87,10 @@ static int add_sockets(struct front *front, int first, int n) {
 
 /* The configuration can still be read, for reloads. */
 static int give_up_files(const struct options *options) {
-    const char *read[] = {
-        options->config_dir != NULL ? options->config_dir : CONFIG_ETC_DIR,
-        options->config_dir != NULL ? NULL : CONFIG_VENDOR_DIR,
-        NULL,
-    };
-    int r = sandbox_file_system(read, NULL);
+    int r = sandbox_keep_config(options->config_dir, NULL);
 
     if (r == -EOPNOTSUPP) {
-        log_debug("Landlock is not to be had: the file system stays in reach");
+        log_notice("Landlock is not to be had: the file system stays in reach");
     }
     return r == -EOPNOTSUPP ? 0 : r;
 }

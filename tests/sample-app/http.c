@@ -49,8 +49,7 @@ static uint64_t query_number(const struct request *request, const char *name, ui
     return otherwise;
 }
 
-/* --- the body ----------------------------------------------------------------------------------
- */
+/* --- the body ---------------------------------------------------------------------------------- */
 
 static bool next_chunk(struct request *request, bool first) {
     char line[256], *end;
@@ -97,8 +96,7 @@ static ptrdiff_t body_read(struct request *request, void *ret_data, size_t size)
     return n;
 }
 
-/* --- the answer --------------------------------------------------------------------------------
- */
+/* --- the answer -------------------------------------------------------------------------------- */
 
 /* length: of the body that follows, or CHUNKED. */
 static bool answer_head(struct request *request, const char *status, uint64_t length) {
@@ -135,8 +133,7 @@ answer(struct request *request, const char *status, const char *format, ...) {
            answer_body(request, text, (size_t)length);
 }
 
-/* --- the paths ---------------------------------------------------------------------------------
- */
+/* --- the paths --------------------------------------------------------------------------------- */
 
 static bool serve_echo(struct request *request) {
     struct stream *stream = request->stream;
@@ -238,8 +235,7 @@ static bool serve_path(struct request *request) {
     return answer(request, "200 OK", "hello from %s\n", settings.name);
 }
 
-/* --- the head ----------------------------------------------------------------------------------
- */
+/* --- the head ---------------------------------------------------------------------------------- */
 
 static void take_field(struct request *request, const char *name, const char *value) {
     if (strcasecmp(name, "Content-Length") == 0)

@@ -81,8 +81,7 @@ static void settings_load(void) {
     };
 }
 
-/* --- signals -----------------------------------------------------------------------------------
- */
+/* --- signals ----------------------------------------------------------------------------------- */
 
 static void in_ms(int which, unsigned ms) {
     struct itimerval timer = {.it_value.tv_sec = ms / 1000};
@@ -109,8 +108,7 @@ static void on_exit_after(int number) {
     _exit((int)settings.exit_status);
 }
 
-/* --- connections -------------------------------------------------------------------------------
- */
+/* --- connections ------------------------------------------------------------------------------- */
 
 struct job {
     void (*serve)(struct stream *);
@@ -212,8 +210,7 @@ static void serve_all(void) {
     }
 }
 
-/* --- the program -------------------------------------------------------------------------------
- */
+/* --- the program ------------------------------------------------------------------------------- */
 
 int probe(const char *path) {
     struct sockaddr_in address = {.sin_family = AF_INET,
