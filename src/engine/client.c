@@ -1,9 +1,9 @@
 /*
- * client.c - the engine's two sockets, and what may be said on them.
+ * client.c - the engine's two sockets, who is connected to them, and what they are told.
  *
- * Every packet passes proto_check() (version, opcode, exact size, channel) and then the permit
- * table below, which says what each kind of client may ask in which state. Whatever is not in it
- * ends the connection, and with it the client's leases; the engine goes on.
+ * Every packet passes proto_check() (version, opcode, exact size, channel) and then the permit table
+ * of request.c. Whatever is in neither ends the connection, and with it the client's leases; the
+ * engine goes on.
  *
  * Nothing is queued. What a client has yet to be told is state: a lease's news, an administrator's
  * place in the listing or the app he waits for. When his socket is full, the rest is sent once it
@@ -12,14 +12,11 @@
  * A client that has to go is only marked (dead), because the one who notices may be in the middle
  * of a list of leases; a deferred source frees it.
  */
-#include "client.h"
-
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "app.h"
+#include "client_internal.h"
 #include "log.h"
 
 enum {
@@ -28,38 +25,6 @@ enum {
 };
 /* A listener is left alone for so long when the process has no descriptor left. */
 #define ACCEPT_PAUSE (100 * USEC_PER_MSEC)
-/* An administrator's question waits at most so long for Docker's first answer. */
-#define SETTLE_TIMEOUT (5 * USEC_PER_SEC)
-
-enum client_state {
-    CLIENT_IDLE,     /* no request under way; fronts are always idle */
-    CLIENT_SETTLING, /* LIST or STATUS waits until Docker has answered */
-    CLIENT_LISTING,  /* LIST: next is the app to be sent */
-    CLIENT_WATCHING, /* WAKE with PROTO_WAKE_WAIT: app is watched */
-    CLIENT_ENDING,   /* END, result and text, has yet to be sent */
-    CLIENT_STATE_MAX,
-};
-
-struct client {
-    struct server *server;
-    enum client_kind kind;
-    enum client_state state;
-    int fd;
-    sd_event_source *io;
-    bool dead;
-    bool blocked;               /* the socket is full; EPOLLOUT is waited for */
-    TAILQ_HEAD(, lease) leases; /* the ended ones with unsent news too */
-
-    char name[PROTO_NAME_MAX]; /* CLIENT_SETTLING: the app that STATUS asks for; "": LIST */
-    struct app *app;           /* the request's; NULL: LIST, or it has gone */
-    size_t next;               /* CLIENT_LISTING */
-    bool news;                 /* the watched app changed since it was last sent */
-    uint32_t result;           /* CLIENT_ENDING */
-    const char *text;
-    sd_event_source *settle;    /* CLIENT_SETTLING: its end */
-    TAILQ_ENTRY(client) in_app; /* app->watchers, while CLIENT_WATCHING */
-    TAILQ_ENTRY(client) in_server;
-};
 
 struct listener {
     struct server *server;
@@ -77,10 +42,6 @@ struct server {
     sd_event_source *reaper;
 };
 
-static const char no_such_app[] = "there is no such app";
-
-static void client_flush(struct client *client);
-
 /* --- dying ---------------------------------------------------------------------------------- */
 
 static void client_kill(struct client *client) {
@@ -91,7 +52,7 @@ static void client_kill(struct client *client) {
     sd_event_source_set_enabled(client->server->reaper, SD_EVENT_ONESHOT);
 }
 
-static void lease_free(struct lease *lease) {
+void lease_free(struct lease *lease) {
     struct app *app = lease->app;
 
     TAILQ_REMOVE(&lease->client->leases, lease, in_client);
@@ -139,9 +100,7 @@ static int on_reap(sd_event_source *source, void *userdata) {
 
 /* --- sending -------------------------------------------------------------------------------- */
 
-/* Returns whether the packet is on its way; if not, the client is blocked or dead. */
-static bool client_send(struct client *client, enum proto_opcode opcode,
-                        union proto_message *message) {
+bool client_send(struct client *client, enum proto_opcode opcode, union proto_message *message) {
     int r;
 
     if (client->dead || client->blocked)
@@ -236,17 +195,16 @@ static bool client_send_app(struct client *client, const struct app *app) {
     return client_send(client, PROTO_APP, &message);
 }
 
-static void client_end(struct client *client, uint32_t result, const char *text) {
+void client_end(struct client *client, uint32_t result, const char *text) {
     client_unwatch(client);
     client->state = CLIENT_ENDING;
     client->result = result;
     client->text = text;
 }
 
-/* Sends what the client has yet to be told, as far as his socket takes it. */
-static void client_flush(struct client *client) {
+void client_flush(struct client *client) {
     union proto_message message = {0};
-    struct engine *engine = client->server->engine;
+    struct engine *engine = client->engine;
     struct lease *lease, *next;
 
     for (lease = TAILQ_FIRST(&client->leases); lease && !client->blocked; lease = next) {
@@ -271,9 +229,7 @@ static void client_flush(struct client *client) {
     }
 }
 
-/* The last word on app: it, as it is now, and END. */
-static void client_end_with(struct client *client, struct app *app, uint32_t result,
-                            const char *text) {
+void client_end_with(struct client *client, struct app *app, uint32_t result, const char *text) {
     client_end(client, result, text);
     client->app = app;
     client_flush(client);
@@ -297,218 +253,12 @@ void watchers_tell(struct app *app, bool ended) {
     }
 }
 
-/* --- requests of a front -------------------------------------------------------------------- */
-
-static struct lease *find_lease(struct client *client, const struct app *app) {
-    struct lease *lease;
-
-    TAILQ_FOREACH(lease, &client->leases, in_client)
-    if (lease->app == app)
-        return lease;
-    return NULL;
-}
-
-/* A front with a newer table, or one that makes names up: it is told, and has to begin anew. */
-static int refuse_unknown(struct client *client, const struct proto_lease *request) {
-    union proto_message message = {0};
-
-    message.failed.serial = request->serial;
-    message.failed.failure = PROTO_FAILURE_UNKNOWN_APP;
-    memcpy(message.failed.app, request->app, sizeof(request->app));
-    snprintf(message.failed.text, sizeof(message.failed.text), "the engine knows no such app");
-    client_send(client, PROTO_FAILED, &message);
-    return -ENOENT;
-}
-
-static int on_lease(struct client *client, const union proto_message *message) {
-    struct engine *engine = client->server->engine;
-    const struct proto_lease *request = &message->lease;
-    struct app *app = engine_find_app(engine, request->app);
-    struct lease *lease;
-
-    if (request->flags & ~(uint32_t)PROTO_LEASE_DOUBT)
-        return -EBADMSG;
-    if (!app)
-        return refuse_unknown(client, request);
-    engine_look(engine);
-
-    lease = find_lease(client, app);
-    if (request->flags & PROTO_LEASE_DOUBT) {
-        if (!lease || lease->serial != request->serial)
-            return 0; /* it has ended meanwhile, and the front will hear so */
-        lease->news = NEWS_NONE;
-        lease->told.family = AF_UNSPEC;
-        app_doubt(app, lease);
-        return 0;
-    }
-    if (lease)
-        return -EPERM; /* one for each app */
-    lease = calloc(1, sizeof(*lease));
-    if (!lease)
-        return -ENOMEM;
-    lease->client = client;
-    lease->app = app;
-    lease->serial = request->serial;
-    memcpy(lease->name, request->app, sizeof(lease->name));
-    TAILQ_INSERT_TAIL(&client->leases, lease, in_client);
-    TAILQ_INSERT_TAIL(&app->leases, lease, in_app);
-    app->n_leases++;
-    app_leases_changed(app);
-    app_wake(app, lease);
-    return 0;
-}
-
-static int on_release(struct client *client, const union proto_message *message) {
-    struct app *app = engine_find_app(client->server->engine, message->lease.app);
-    struct lease *lease = app ? find_lease(client, app) : NULL;
-
-    if (message->lease.flags)
-        return -EBADMSG;
-    if (lease && lease->serial == message->lease.serial) /* else it crossed with GONE or FAILED */
-        lease_free(lease);
-    return 0;
-}
-
-/* --- requests of an administrator ----------------------------------------------------------- */
-
-static void client_answer(struct client *client) {
-    struct app *app = engine_find_app(client->server->engine, client->name);
-
-    if (app) {
-        client_end_with(client, app, 0, "");
-    } else if (client->name[0]) { /* a reload has taken it away meanwhile */
-        client_end(client, ENOENT, no_such_app);
-        client_flush(client);
-    } else {
-        client->state = CLIENT_LISTING;
-        client->next = 0;
-        client_flush(client);
-    }
-}
-
-static int on_settle_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
-    struct client *client = userdata;
-
-    (void)source;
-    (void)usec;
-    client->settle = sd_event_source_disable_unref(client->settle);
-    if (client->state == CLIENT_SETTLING)
-        client_answer(client); /* with "unknown", which is the truth */
-    return 0;
-}
-
-void server_settled(struct server *server) {
-    struct client *client;
-
-    TAILQ_FOREACH(client, &server->clients, in_server)
-    if (client->state == CLIENT_SETTLING && !client->dead) {
-        client->settle = sd_event_source_disable_unref(client->settle);
-        client_answer(client);
-    }
-}
-
-static int client_settle(struct client *client, const char *name) {
-    struct engine *engine = client->server->engine;
-
-    engine_look(engine);
-    snprintf(client->name, sizeof(client->name), "%s", name);
-    if (engine_is_settled(engine)) {
-        client_answer(client);
-        return 0;
-    }
-    client->state = CLIENT_SETTLING;
-    return sd_event_add_time_relative(engine->event, &client->settle, CLOCK_MONOTONIC,
-                                      SETTLE_TIMEOUT, ENGINE_TIMER_COARSE, on_settle_timeout,
-                                      client);
-}
-
-static int on_list_request(struct client *client, const union proto_message *message) {
-    (void)message;
-    return client_settle(client, "");
-}
-
-/* The app that a request names; where there is none, the request is answered. */
-static struct app *requested_app(struct client *client, const union proto_message *message) {
-    struct app *app = engine_find_app(client->server->engine, message->request.app);
-
-    if (!app) {
-        client_end(client, ENOENT, no_such_app);
-        client_flush(client);
-    }
-    return app;
-}
-
-static int on_status(struct client *client, const union proto_message *message) {
-    struct app *app = requested_app(client, message);
-
-    if (message->request.flags)
-        return -EBADMSG;
-    return app ? client_settle(client, app->config->name) : 0;
-}
-
-static int on_wake(struct client *client, const union proto_message *message) {
-    struct app *app = requested_app(client, message);
-
-    if (message->request.flags & ~(uint32_t)PROTO_WAKE_WAIT)
-        return -EBADMSG;
-    if (!app)
-        return 0;
-    engine_look(client->server->engine);
-    if (message->request.flags & PROTO_WAKE_WAIT) {
-        client->state = CLIENT_WATCHING;
-        client->app = app;
-        client->news = false;
-        TAILQ_INSERT_TAIL(&app->watchers, client, in_app);
-        app_wake(app, NULL);
-    } else {
-        app_wake(app, NULL);
-        client_end_with(client, app, 0, "");
-    }
-    return 0;
-}
-
-static int on_sleep(struct client *client, const union proto_message *message) {
-    struct app *app = requested_app(client, message);
-
-    if (message->request.flags)
-        return -EBADMSG;
-    if (!app)
-        return 0;
-    engine_look(client->server->engine);
-    app_sleep(app);
-    client_end_with(client, app, 0, "");
-    return 0;
-}
-
-/* --- receiving ------------------------------------------------------------------------------ */
-
-/* Who may ask what, and when: a set of client states. Nothing else is answered. */
-static const struct permit {
-    enum client_kind kind;
-    enum proto_opcode opcode;
-    unsigned states;
-    int (*handle)(struct client *client, const union proto_message *message);
-} permits[] = {
-    {CLIENT_FRONT, PROTO_LEASE, 1 << CLIENT_IDLE, on_lease},
-    {CLIENT_FRONT, PROTO_RELEASE, 1 << CLIENT_IDLE, on_release},
-    {CLIENT_ADMIN, PROTO_LIST, 1 << CLIENT_IDLE, on_list_request},
-    {CLIENT_ADMIN, PROTO_STATUS, 1 << CLIENT_IDLE, on_status},
-    {CLIENT_ADMIN, PROTO_WAKE, 1 << CLIENT_IDLE, on_wake},
-    {CLIENT_ADMIN, PROTO_SLEEP, 1 << CLIENT_IDLE, on_sleep},
-};
+/* --- receiving --------------------------------------------------------------------------------- */
 
 static const enum proto_channel channels[] = {
     [CLIENT_FRONT] = PROTO_FRONT_TO_ENGINE,
     [CLIENT_ADMIN] = PROTO_ADMIN_TO_ENGINE,
 };
-
-static int client_handle(struct client *client, const union proto_message *message) {
-    for (size_t i = 0; i < ARRAY_SIZE(permits); i++)
-        if (permits[i].kind == client->kind && permits[i].opcode == message->header.opcode)
-            return (permits[i].states & (1u << client->state)) ? permits[i].handle(client, message)
-                                                               : -EPERM;
-    return -EPERM;
-}
 
 static int on_client(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
     struct client *client = userdata;
@@ -551,6 +301,7 @@ static int client_new(struct listener *listener, int fd) {
     if (!client)
         return -ENOMEM;
     client->server = listener->server;
+    client->engine = listener->server->engine;
     client->kind = listener->kind;
     client->fd = fd;
     TAILQ_INIT(&client->leases);
@@ -632,6 +383,16 @@ static int listener_init(struct listener *listener, struct server *server, enum 
     if (r >= 0)
         on_listener(listener->io, fd, EPOLLIN, listener); /* who waits already is not idle */
     return r;
+}
+
+void server_settled(struct server *server) {
+    struct client *client;
+
+    TAILQ_FOREACH(client, &server->clients, in_server)
+    if (client->state == CLIENT_SETTLING && !client->dead) {
+        client->settle = sd_event_source_disable_unref(client->settle);
+        client_answer(client);
+    }
 }
 
 bool server_is_idle(const struct server *server) {

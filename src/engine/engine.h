@@ -5,7 +5,8 @@
  * engine owns apps, a client owns its leases. Layers, each calling down and told of changes by the
  * functions named in its header:
  *
- *     client.c      the two sockets, the permit table, leases, requests      (tells apps)
+ *     client.c      the two sockets, who is connected, what they are told
+ *     request.c     the permit table, and what is asked                      (tells apps)
  *     app.c         an app's readiness, its waiters, its idle clock          (tells containers)
  *     container.c   what a container does and is asked to do                 (calls Docker)
  *     engine.c      the table, Docker's listing and events, leaving
