@@ -15,6 +15,7 @@ struct listener {
     struct source source;
     struct front *front;
     uint16_t port; /* 0: a Unix socket */
+    bool inherits; /* what it accepts has the options that connections are to have */
     TAILQ_ENTRY(listener) link;
 };
 
@@ -47,12 +48,28 @@ void listener_set_options(int fd, uint16_t port) {
     (void)!setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 }
 
+/*
+ * A connection inherits the options of its listener, from the moment at which it arrives: those that
+ * wait already would miss what is set now. So the listener, which is systemd's, stays as it is.
+ */
+static bool has_options(int fd, uint16_t port) {
+    int nodelay = 0, keepalive = 0;
+    socklen_t len = sizeof(int);
+
+    return port == 0 || (getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len) == 0 &&
+                         getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, &len) == 0 &&
+                         nodelay != 0 && keepalive != 0);
+}
+
 /* Returns whether there may be more. */
 static bool accept_one(struct listener *listener) {
     struct front *front = listener->front;
     int fd = accept4(listener->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd >= 0) {
+        if (!listener->inherits) {
+            listener_set_options(fd, listener->port);
+        }
         conn_accepted(front, fd, listener->port, false);
         return true;
     }
@@ -102,8 +119,6 @@ int listener_new(struct front *front, int fd) {
     if (r < 0) {
         return r;
     }
-    listener_set_options(fd, port);
-
     listener = calloc(1, sizeof(*listener));
     if (listener == NULL) {
         return -ENOMEM;
@@ -112,6 +127,7 @@ int listener_new(struct front *front, int fd) {
         .source = {.fd = fd, .ready = on_listener},
         .front = front,
         .port = port,
+        .inherits = has_options(fd, port),
     };
     r = loop_add_listener(&front->loop, &listener->source);
     if (r < 0) {

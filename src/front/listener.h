@@ -19,5 +19,5 @@ void listeners_enable(struct front *front, bool enable);
 /* The local port in host byte order; 0 for a Unix socket. Returns 0 or getsockname(2)'s errno. */
 int listener_port(int fd, uint16_t *ret_port);
 
-/* Options that connections have; those of a listener are inherited by what it accepts. */
+/* The options that every connection has; nothing for a Unix socket (port 0). */
 void listener_set_options(int fd, uint16_t port);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,6 +22,8 @@ struct bench {
     struct front *front;
     struct sockaddr_in address; /* of the HTTP listener */
     int engine_listener, engine;
+    bool wants_early;
+    int early; /* connected before the front is there */
 };
 
 static struct bench *bench;
@@ -61,6 +64,11 @@ static void start(const char *settings) {
     bench->engine = accept4(bench->engine_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     assert_true(bench->engine >= 0); /* called before there is a client */
     fd = listen_at(512, &bench->address);
+    if (bench->wants_early) {
+        bench->early = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(
+            connect(bench->early, (struct sockaddr *)&bench->address, sizeof(bench->address)), 0);
+    }
     assert_int_equal(front_add_socket(bench->front, fd), 0);
     front_started(bench->front);
 }
@@ -161,6 +169,28 @@ static uint32_t engine_answers(const struct sockaddr_in *address) {
 #define GET(host) "GET / HTTP/1.1\r\nHost: " host "\r\n\r\n"
 
 /* --- the cases ----------------------------------------------------------------------------------- */
+
+/* Who waited in the backlog gets the same options as who comes later. */
+static void options(void **state) {
+    const struct conn *conn;
+    int later;
+
+    (void)state;
+    bench->wants_early = true;
+    start("");
+    later = client("");
+    assert_int_equal(bench->front->n_conns, 2);
+    TAILQ_FOREACH(conn, &bench->front->conns, link) {
+        int nodelay = 0, keepalive = 0;
+        socklen_t len = sizeof(int);
+
+        getsockopt(conn->client.source.fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len);
+        getsockopt(conn->client.source.fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, &len);
+        assert_true(nodelay != 0 && keepalive != 0);
+    }
+    close(bench->early);
+    close(later);
+}
 
 static void head_timeout(void **state) {
     int slow, silent;
@@ -338,9 +368,9 @@ static void refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        bench_test(head_timeout), bench_test(connect_timeout), bench_test(linger),
-        bench_test(stop_timeout), bench_test(second_stop),     bench_test(exit_idle),
-        bench_test(accept_batch), bench_test(refused),
+        bench_test(options),   bench_test(head_timeout), bench_test(connect_timeout),
+        bench_test(linger),    bench_test(stop_timeout), bench_test(second_stop),
+        bench_test(exit_idle), bench_test(accept_batch), bench_test(refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
