@@ -1,5 +1,6 @@
 /*
- * conn.c - a client's way from accept to close. HTTP's own part is in conn_http.c.
+ * conn.c - a client's way from accept to close. The way to the backend is in conn_backend.c, HTTP's
+ * own part in conn_http.c.
  *
  *   HEAD ----> WAIT ----> CONNECT ----> RELAY ----> (closed)
  *     |         |  ^        |    ^       |  |          ^
@@ -30,18 +31,13 @@
  * conn_close() ends a connection, and its memory lives until the turn is over.
  */
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "answer.h"
 #include "conn_internal.h"
-#include "listener.h"
-#include "log.h"
 
 static const char too_many[] = "too many connections are open";
-
-static void conn_run(struct conn *conn);
 
 /* --- ending ------------------------------------------------------------------------------------ */
 
@@ -192,161 +188,6 @@ static void run_answer(struct conn *conn) {
     }
 }
 
-/* --- the way to the backend -------------------------------------------------------------------- */
-
-static void on_backend(struct source *source, uint32_t events) {
-    struct conn *conn = container_of(source, struct conn, backend.source);
-
-    side_note(&conn->backend, events);
-    conn_run(conn);
-}
-
-static void enter_relay(struct conn *conn) {
-    timeout_cancel(&conn->timeout);
-    conn->state = CONN_RELAY;
-    conn->backend.writable = true;
-    if (conn->kind == CONN_TCP) {
-        flow_init(&conn->up, FLOW_ENDLESS, NULL);
-        flow_init(&conn->down, FLOW_ENDLESS, NULL);
-        conn->tunnel = true;
-    } else if (!http_hand_over(conn)) {
-        return;
-    }
-    conn_run(conn);
-}
-
-static void connect_failed(struct conn *conn, int error) {
-    char reason[PROTO_TEXT_MAX];
-
-    snprintf(reason, sizeof(reason), "cannot be connected to: %s", strerror(error));
-    conn_retry(conn, reason);
-}
-
-/*
- * Asks the kernel how the connect is doing: doing it again is the one question whose answer does
- * not depend on which event came (connect(2)). Returns 0, -EINPROGRESS or what it failed with.
- */
-static int try_connect(struct conn *conn) {
-    struct sockaddr_storage sa;
-    socklen_t len;
-
-    proto_address_to_sockaddr(&conn->address, &sa, &len);
-    if (connect(conn->backend.source.fd, (const struct sockaddr *)&sa, len) == 0 ||
-        errno == EISCONN) {
-        return 0;
-    }
-    return errno == EALREADY || errno == EINTR || errno == EAGAIN ? -EINPROGRESS : -errno;
-}
-
-static void run_connect(struct conn *conn) {
-    int r = try_connect(conn);
-
-    if (r == 0) {
-        enter_relay(conn);
-    } else if (r != -EINPROGRESS) {
-        connect_failed(conn, -r);
-    }
-}
-
-static void out_of_resources(struct conn *conn, int error) {
-    front_exhausted(conn->front, error);
-    conn_answer(conn, 503, "this machine is out of resources");
-}
-
-static void enter_connect(struct conn *conn, const struct proto_address *address) {
-    struct front *front = conn->front;
-    int fd, r, added;
-
-    conn->address = *address;
-    conn->tries++;
-    fd = socket(address->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        out_of_resources(conn, errno);
-        return;
-    }
-    listener_set_options(fd, address->port);
-    side_init(&conn->backend, fd, on_backend);
-    conn->backend.short_is_all = conn->kind == CONN_HTTP;
-    conn->state = CONN_CONNECT;
-
-    /* A backend on this machine has answered by the time the call is back: then no turn is lost. */
-    r = try_connect(conn);
-    if (r == -EINPROGRESS) {
-        r = try_connect(conn);
-    }
-    if (r < 0 && r != -EINPROGRESS) {
-        connect_failed(conn, -r);
-        return;
-    }
-    added = loop_add(&front->loop, &conn->backend.source);
-    if (added < 0) {
-        out_of_resources(conn, -added);
-    } else if (r == 0) {
-        enter_relay(conn);
-    } else {
-        timeout_arm(&front->connects, &conn->timeout,
-                    usec_add(front->loop.now, BACKEND_CONNECT_TIMEOUT));
-    }
-}
-
-void conn_lease(struct conn *conn, const struct config_app *app) {
-    struct proto_address address;
-    int r;
-
-    timeout_cancel(&conn->timeout);
-    conn->state = CONN_WAIT;
-    r = lease_take(conn->front->leases, &conn->lease, app, &address);
-    if (r < 0) {
-        out_of_resources(conn, -r);
-    } else if (r > 0) {
-        enter_connect(conn, &address);
-    }
-}
-
-static void doubt(struct conn *conn) {
-    struct proto_address address;
-
-    conn->state = CONN_WAIT;
-    if (lease_doubt(&conn->lease, &address) > 0) {
-        enter_connect(conn, &address);
-    }
-}
-
-void conn_retry(struct conn *conn, const char *reason) {
-    struct front *front = conn->front;
-    char address[PROTO_ADDRESS_TEXT_MAX];
-
-    timeout_cancel(&conn->timeout);
-    side_close(&conn->backend);
-    if (conn->tries >= BACKEND_TRIES) {
-        if (lease_may_complain(&conn->lease)) {
-            proto_address_format(&conn->address, address);
-            log_error("%s: %s %s", lease_app(&conn->lease), address, reason);
-        }
-        conn_answer(conn, 502, reason);
-    } else if (conn->tries > 1) {
-        conn->state = CONN_PAUSE;
-        timeout_arm(&front->retries, &conn->timeout,
-                    usec_add(front->loop.now, BACKEND_RETRY_PAUSE));
-    } else {
-        doubt(conn);
-    }
-}
-
-static void on_lease_ready(struct lease_user *user, const struct proto_address *address) {
-    enter_connect(container_of(user, struct conn, lease), address);
-}
-
-static void on_lease_failed(struct lease_user *user, enum proto_failure failure,
-                            const char *reason) {
-    conn_answer(container_of(user, struct conn, lease), answer_status_of(failure), reason);
-}
-
-const struct lease_handlers conn_lease_handlers = {
-    .ready = on_lease_ready,
-    .failed = on_lease_failed,
-};
-
 /* --- relaying ---------------------------------------------------------------------------------- */
 
 static bool is_over(enum flow_result result) {
@@ -397,13 +238,13 @@ static void run_relay(struct conn *conn) {
 
 /* --- events ------------------------------------------------------------------------------------ */
 
-static void conn_run(struct conn *conn) {
+void conn_run(struct conn *conn) {
     switch ((enum conn_state)conn->state) {
     case CONN_HEAD:
         http_look(conn);
         break;
     case CONN_CONNECT:
-        run_connect(conn);
+        conn_run_connect(conn);
         break;
     case CONN_RELAY:
         run_relay(conn);
@@ -464,11 +305,11 @@ static void on_head_late(struct timeout *timeout) {
 }
 
 static void on_connect_late(struct timeout *timeout) {
-    connect_failed(container_of(timeout, struct conn, timeout), ETIMEDOUT);
+    conn_connect_failed(container_of(timeout, struct conn, timeout), ETIMEDOUT);
 }
 
 static void on_pause_over(struct timeout *timeout) {
-    doubt(container_of(timeout, struct conn, timeout));
+    conn_doubt(container_of(timeout, struct conn, timeout));
 }
 
 static void on_linger_over(struct timeout *timeout) {
@@ -513,7 +354,7 @@ static struct conn *conn_new(struct front *front, int fd, enum conn_kind kind, b
     conn->kind = kind;
     conn->task.run = on_task;
     side_init(&conn->client, fd, on_client);
-    side_init(&conn->backend, -1, on_backend);
+    side_init(&conn->backend, -1, NULL);
     conn->client.readable = conn->client.writable = true; /* until found otherwise */
     conn->client.short_is_all = kind == CONN_HTTP && tcp;
     TAILQ_INSERT_TAIL(&front->conns, conn, link);

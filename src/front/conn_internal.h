@@ -1,4 +1,4 @@
-/* conn_internal.h - a connection's parts, for conn.c and conn_http.c. */
+/* conn_internal.h - a connection's parts, for the files that share them. */
 #pragma once
 
 #include "conn.h"
@@ -84,10 +84,21 @@ void conn_abort(struct conn *conn);
 void conn_answer(struct conn *conn, unsigned status, const char *reason);
 /* Lets the backend go and the client, once it has read what it was sent. */
 void conn_finish(struct conn *conn);
+/* Does what the state asks for, as far as it can be done now. */
+void conn_run(struct conn *conn);
+
+/* --- conn_backend.c ---------------------------------------------------------------------------- */
+
 /* Takes the lease and goes on from there. */
 void conn_lease(struct conn *conn, const struct config_app *app);
 /* The backend did not serve: asks the engine to look again, within BACKEND_TRIES. */
 void conn_retry(struct conn *conn, const char *reason);
+/* CONN_CONNECT: finds out how it is doing. */
+void conn_run_connect(struct conn *conn);
+/* The same, when it has failed. error: a positive errno. */
+void conn_connect_failed(struct conn *conn, int error);
+/* CONN_PAUSE is over: asks the engine to look again. */
+void conn_doubt(struct conn *conn);
 
 /* --- conn_http.c ------------------------------------------------------------------------------- */
 

@@ -10,6 +10,8 @@
  */
 #include "http_chunk.h"
 
+#include "http_chars.h"
+
 enum state {
     SIZE_FIRST, /* the first digit of a size: there must be one */
     SIZE,
@@ -47,7 +49,7 @@ static int step(struct http_chunk *chunk, char c) {
         }
         return c == '\r' ? SIZE_LF : c == ';' ? EXTENSION : -1;
     case EXTENSION:
-        return c == '\r' ? SIZE_LF : http_is_field_value(c) ? EXTENSION : -1;
+        return c == '\r' ? SIZE_LF : http_is(c, HTTP_VALUE) ? EXTENSION : -1;
     case SIZE_LF:
         return c != '\n' ? -1 : chunk->left > 0 ? DATA : TRAILER_FIRST;
     case DATA_CR:
@@ -55,11 +57,11 @@ static int step(struct http_chunk *chunk, char c) {
     case DATA_LF:
         return c == '\n' ? SIZE_FIRST : -1;
     case TRAILER_FIRST:
-        return c == '\r' ? END_LF : http_is_token(c) ? TRAILER_NAME : -1;
+        return c == '\r' ? END_LF : http_is(c, HTTP_TOKEN) ? TRAILER_NAME : -1;
     case TRAILER_NAME:
-        return c == ':' ? TRAILER_VALUE : http_is_token(c) ? TRAILER_NAME : -1;
+        return c == ':' ? TRAILER_VALUE : http_is(c, HTTP_TOKEN) ? TRAILER_NAME : -1;
     case TRAILER_VALUE:
-        return c == '\r' ? TRAILER_LF : http_is_field_value(c) ? TRAILER_VALUE : -1;
+        return c == '\r' ? TRAILER_LF : http_is(c, HTTP_VALUE) ? TRAILER_VALUE : -1;
     case TRAILER_LF:
         return c == '\n' ? TRAILER_FIRST : -1;
     case END_LF:

@@ -10,79 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* --- character classes ------------------------------------------------------------------------- */
-
-enum {
-    TOKEN = 1 << 0,  /* RFC 9110 5.6.2 */
-    TARGET = 1 << 1, /* what may stand in a request target: visible ASCII, no fragment */
-    VALUE = 1 << 2,  /* RFC 9110 5.5 */
-    HOST = 1 << 3,   /* RFC 3986 3.2.2, reg-name: unreserved, sub-delims, and % of pct-encoded */
-    HEX = 1 << 4,
-};
-
-#define ALNUM (TOKEN | TARGET | VALUE | HOST)
-
-static const uint8_t classes[256] = {
-    ['\t'] = VALUE,
-    [' '] = VALUE,
-    ['!'] = TOKEN | TARGET | VALUE | HOST,
-    ['"'] = TARGET | VALUE,
-    ['#'] = TOKEN | VALUE,
-    ['$'] = TOKEN | TARGET | VALUE | HOST,
-    ['%'] = TOKEN | TARGET | VALUE | HOST,
-    ['&'] = TOKEN | TARGET | VALUE | HOST,
-    ['\''] = TOKEN | TARGET | VALUE | HOST,
-    ['('] = TARGET | VALUE | HOST,
-    [')'] = TARGET | VALUE | HOST,
-    ['*'] = TOKEN | TARGET | VALUE | HOST,
-    ['+'] = TOKEN | TARGET | VALUE | HOST,
-    [','] = TARGET | VALUE | HOST,
-    ['-'] = TOKEN | TARGET | VALUE | HOST,
-    ['.'] = TOKEN | TARGET | VALUE | HOST,
-    ['/'] = TARGET | VALUE,
-    ['0' ... '9'] = ALNUM | HEX,
-    [':'] = TARGET | VALUE,
-    [';'] = TARGET | VALUE | HOST,
-    ['<'] = TARGET | VALUE,
-    ['='] = TARGET | VALUE | HOST,
-    ['>'] = TARGET | VALUE,
-    ['?'] = TARGET | VALUE,
-    ['@'] = TARGET | VALUE,
-    ['A' ... 'F'] = ALNUM | HEX,
-    ['G' ... 'Z'] = ALNUM,
-    ['['] = TARGET | VALUE,
-    ['\\'] = TARGET | VALUE,
-    [']'] = TARGET | VALUE,
-    ['^'] = TOKEN | TARGET | VALUE,
-    ['_'] = TOKEN | TARGET | VALUE | HOST,
-    ['`'] = TOKEN | TARGET | VALUE,
-    ['a' ... 'f'] = ALNUM | HEX,
-    ['g' ... 'z'] = ALNUM,
-    ['{'] = TARGET | VALUE,
-    ['|'] = TOKEN | TARGET | VALUE,
-    ['}'] = TARGET | VALUE,
-    ['~'] = TOKEN | TARGET | VALUE | HOST,
-    [0x80 ... 0xff] = VALUE,
-};
-
-static bool is(char c, unsigned wanted) {
-    return (classes[(unsigned char)c] & wanted) != 0;
-}
-
-bool http_is_token(char c) {
-    return is(c, TOKEN);
-}
-
-bool http_is_field_value(char c) {
-    return is(c, VALUE);
-}
-
-int http_hex_digit(char c) {
-    if (!is(c, HEX)) {
-        return -1;
-    }
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
+#include "http_chars.h"
 
 static bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -118,7 +46,7 @@ static bool at_end(const struct scan *scan) {
 static struct http_slice take(struct scan *scan, unsigned wanted) {
     struct http_slice slice = {.at = scan->at};
 
-    while (!at_end(scan) && is(scan->data[scan->at], wanted)) {
+    while (!at_end(scan) && http_is(scan->data[scan->at], wanted)) {
         scan->at++;
     }
     slice.len = scan->at - slice.at;
@@ -179,7 +107,7 @@ static enum http_result take_request_line(struct scan *scan) {
         }
     }
 
-    head->method = take(scan, TOKEN);
+    head->method = take(scan, HTTP_TOKEN);
     if (head->method.len > HTTP_METHOD_MAX) {
         return bad(head, 501, "the method is too long");
     }
@@ -191,7 +119,7 @@ static enum http_result take_request_line(struct scan *scan) {
     }
     scan->at++;
 
-    head->target = take(scan, TARGET);
+    head->target = take(scan, HTTP_TARGET);
     if (at_end(scan)) {
         return HTTP_PARTIAL;
     }
@@ -238,7 +166,7 @@ static enum http_result take_field(struct scan *scan) {
     if (is_space(scan->data[scan->at])) {
         return bad(head, 400, "a line begins with white space");
     }
-    field.name = take(scan, TOKEN);
+    field.name = take(scan, HTTP_TOKEN);
     if (at_end(scan)) {
         return HTTP_PARTIAL;
     }
@@ -249,7 +177,7 @@ static enum http_result take_field(struct scan *scan) {
     while (!at_end(scan) && is_space(scan->data[scan->at])) {
         scan->at++;
     }
-    field.value = take(scan, VALUE);
+    field.value = take(scan, HTTP_VALUE);
     while (field.value.len > 0 && is_space(scan->data[field.value.at + field.value.len - 1])) {
         field.value.len--;
     }
@@ -318,10 +246,11 @@ static const struct http_field *find_field(const struct http_head *head, enum ht
 
 static bool reg_name_valid(const char *text, uint32_t len) {
     for (uint32_t i = 0; i < len; i++) {
-        if (!is(text[i], HOST)) {
+        if (!http_is(text[i], HTTP_HOST)) {
             return false;
         }
-        if (text[i] == '%' && (len - i < 3 || !is(text[i + 1], HEX) || !is(text[i + 2], HEX))) {
+        if (text[i] == '%' &&
+            (len - i < 3 || !http_is(text[i + 1], HTTP_HEX) || !http_is(text[i + 2], HTTP_HEX))) {
             return false;
         }
     }
@@ -335,7 +264,7 @@ static bool ip_literal_valid(const char *text, uint32_t len) {
         return false;
     }
     for (uint32_t i = 1; i < len - 1; i++) {
-        if (!is(text[i], HEX) && text[i] != ':' && text[i] != '.') {
+        if (!http_is(text[i], HTTP_HEX) && text[i] != ':' && text[i] != '.') {
             return false;
         }
     }
@@ -457,7 +386,7 @@ static enum http_result judge_connection(const char *data, struct http_head *hea
             }
             for (uint32_t k = 0; k < element.len; k++) {
                 /* Upgrade = name [ "/" version ] */
-                if (!is(data[element.at + k], TOKEN) &&
+                if (!http_is(data[element.at + k], HTTP_TOKEN) &&
                     (kind == HTTP_FIELD_CONNECTION || data[element.at + k] != '/')) {
                     return bad(head, 400, "the Connection or Upgrade field is not a list of names");
                 }

@@ -81,8 +81,3 @@ enum http_result http_head_parse(const char *data, size_t size, struct http_head
 
 /* Whether the slice of data is the given text, whatever the case of its letters. */
 bool http_slice_is(const char *data, struct http_slice slice, const char *text);
-
-/* Character classes for the other parsers of this room. */
-bool http_is_token(char c);       /* RFC 9110 5.6.2 */
-bool http_is_field_value(char c); /* RFC 9110 5.5, with HTAB, SP and obs-text, without controls */
-int http_hex_digit(char c);       /* its value, or -1 */

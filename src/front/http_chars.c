@@ -1,0 +1,55 @@
+/* http_chars.c - see http_chars.h. */
+#include "http_chars.h"
+
+enum {
+    TOKEN = HTTP_TOKEN,
+    TARGET = HTTP_TARGET,
+    VALUE = HTTP_VALUE,
+    HOST = HTTP_HOST,
+    HEX = HTTP_HEX,
+};
+
+#define ALNUM (TOKEN | TARGET | VALUE | HOST)
+
+const uint8_t http_classes[256] = {
+    ['\t'] = VALUE,
+    [' '] = VALUE,
+    ['!'] = TOKEN | TARGET | VALUE | HOST,
+    ['"'] = TARGET | VALUE,
+    ['#'] = TOKEN | VALUE,
+    ['$'] = TOKEN | TARGET | VALUE | HOST,
+    ['%'] = TOKEN | TARGET | VALUE | HOST,
+    ['&'] = TOKEN | TARGET | VALUE | HOST,
+    ['\''] = TOKEN | TARGET | VALUE | HOST,
+    ['('] = TARGET | VALUE | HOST,
+    [')'] = TARGET | VALUE | HOST,
+    ['*'] = TOKEN | TARGET | VALUE | HOST,
+    ['+'] = TOKEN | TARGET | VALUE | HOST,
+    [','] = TARGET | VALUE | HOST,
+    ['-'] = TOKEN | TARGET | VALUE | HOST,
+    ['.'] = TOKEN | TARGET | VALUE | HOST,
+    ['/'] = TARGET | VALUE,
+    ['0' ... '9'] = ALNUM | HEX,
+    [':'] = TARGET | VALUE,
+    [';'] = TARGET | VALUE | HOST,
+    ['<'] = TARGET | VALUE,
+    ['='] = TARGET | VALUE | HOST,
+    ['>'] = TARGET | VALUE,
+    ['?'] = TARGET | VALUE,
+    ['@'] = TARGET | VALUE,
+    ['A' ... 'F'] = ALNUM | HEX,
+    ['G' ... 'Z'] = ALNUM,
+    ['['] = TARGET | VALUE,
+    ['\\'] = TARGET | VALUE,
+    [']'] = TARGET | VALUE,
+    ['^'] = TOKEN | TARGET | VALUE,
+    ['_'] = TOKEN | TARGET | VALUE | HOST,
+    ['`'] = TOKEN | TARGET | VALUE,
+    ['a' ... 'f'] = ALNUM | HEX,
+    ['g' ... 'z'] = ALNUM,
+    ['{'] = TARGET | VALUE,
+    ['|'] = TOKEN | TARGET | VALUE,
+    ['}'] = TARGET | VALUE,
+    ['~'] = TOKEN | TARGET | VALUE | HOST,
+    [0x80 ... 0xff] = VALUE,
+};
