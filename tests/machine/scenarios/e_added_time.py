@@ -88,7 +88,11 @@ def prepare(exit_idle: str) -> None:
 
 
 def compare(what: str, settle: Callable[[], None]) -> float:
-    """ROUNDS of each in turns, each from a settled state; returns the median of their differences."""
+    """
+    ROUNDS of each in turns, each from a settled state. Returns the median of their differences, less
+    twice its standard error (for a median 1.25 sigma / sqrt(n), sigma from the median deviation): a
+    machine that is busy with something else is no reason to fail.
+    """
     bares, wakes = [], []
     gc.disable()
     try:
@@ -106,8 +110,10 @@ def compare(what: str, settle: Callable[[], None]) -> float:
     tell(what, wakes)
     tell("bare start and connect loop", bares)
     # Of each round by itself: the machine's speed drifts from round to round.
-    added = tell("added", [wake - bare_ for wake, bare_ in zip(wakes, bares)])
-    return added
+    added = [wake - bare_ for wake, bare_ in zip(wakes, bares)]
+    median = tell("added", added)
+    sigma = 1.48 * statistics.median(abs(value - median) for value in added)
+    return median - 2 * 1.25 * sigma / len(added) ** 0.5
 
 
 @scenario("added-time-all-asleep")
@@ -115,7 +121,7 @@ def all_asleep() -> None:
     """No process of dockwake: systemd starts the front and the engine too."""
     prepare("100ms")
     added = compare("dockwake, nothing running", wait_no_process)
-    want(added <= ACTIVATION_MS, f"{added:.1f} ms are added, allowed are {ACTIVATION_MS} ms")
+    want(added <= ACTIVATION_MS, f"at least {added:.1f} ms are added, allowed are {ACTIVATION_MS} ms")
 
 
 @scenario("added-time-front-running")
@@ -132,9 +138,7 @@ def front_running() -> None:
              f"front and engine did not stay: {processes}")
 
     added = compare("dockwake, front running", settle)
-    if added > ADDED_MS:  # a noisy machine is not noisy for long; dockwake would be slow twice
-        added = compare("dockwake, front running", settle)
-    want(added <= ADDED_MS, f"{added:.1f} ms are added, allowed are {ADDED_MS} ms")
+    want(added <= ADDED_MS, f"at least {added:.1f} ms are added, allowed are {ADDED_MS} ms")
 
 
 def start_front() -> None:
