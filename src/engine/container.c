@@ -14,6 +14,8 @@
 /* Between tries while Docker cannot be reached. */
 #define PAUSE_FIRST (20 * USEC_PER_MSEC)
 #define PAUSE_LAST  (1 * USEC_PER_SEC)
+/* So long a restart of Docker may take before who waits for a start is told. */
+#define PATIENCE (15 * USEC_PER_SEC)
 
 static void container_start(struct container *c);
 static void container_unpause(struct container *c);
@@ -67,6 +69,7 @@ static void container_set_stopped(struct container *c, enum container_state stat
     bool demanded = c->demanded && container_wanted(c); /* who asked may have been told no since */
 
     c->demanded = false;
+    c->away_since = 0;
     c->text[0] = '\0';
     container_set_state(c, state);
     if (demanded) {
@@ -83,6 +86,7 @@ static void container_set_running(struct container *c) {
     /* An event was quicker than the start's own answer, which has nothing to add. */
     docker_call_free(c->call);
     c->call = NULL;
+    c->away_since = 0;
     c->text[0] = '\0';
     c->pause = PAUSE_FIRST;
     container_set_state(c, CONTAINER_RUNNING);
@@ -97,8 +101,16 @@ static void container_set_running(struct container *c) {
     }
 }
 
-/* Docker could not be asked: once more after a pause. The apps' deadlines bound how often. */
+/* Docker could not be asked: once more after a pause, or that is what a start failed with. */
 static void container_retry(struct container *c, const char *text) {
+    usec_t now = now_usec(CLOCK_MONOTONIC);
+
+    if (c->away_since == 0)
+        c->away_since = now;
+    if (c->state == CONTAINER_STARTING && now - c->away_since >= PATIENCE) {
+        container_set_stopped(c, CONTAINER_UNKNOWN, PROTO_FAILURE_DOCKER, text);
+        return;
+    }
     snprintf(c->text, sizeof(c->text), "%s", text);
     sd_event_source_set_time_relative(c->retry, c->pause);
     sd_event_source_set_enabled(c->retry, SD_EVENT_ONESHOT);
@@ -151,7 +163,7 @@ static void container_refused(struct container *c, enum container_state state,
     if (failure == PROTO_FAILURE_MISSING)
         snprintf(line, sizeof(line), "there is no container '%.100s'", c->name);
     else
-        snprintf(line, sizeof(line), "Docker: %.240s", text);
+        snprintf(line, sizeof(line), "it cannot be started: %.220s", text);
     container_set_stopped(c, state, failure, line);
 }
 

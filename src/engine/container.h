@@ -47,6 +47,7 @@ struct container {
     bool active;                   /* counted by engine_count_active() */
     sd_event_source *retry;        /* tries again what Docker could not be asked */
     usec_t pause;                  /* before the next try */
+    usec_t away_since;             /* since when Docker could not be asked; 0: it could */
     char text[DOCKER_MESSAGE_MAX]; /* why the last try did not succeed; "" */
 };
 

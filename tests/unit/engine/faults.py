@@ -394,6 +394,23 @@ def a_docker_that_stays_away_fails_the_wake_in_time():
 
 
 @case
+def a_docker_that_is_not_there_is_not_waited_for_until_the_end():
+    with bench() as b:
+        b.app("one", "start_timeout = 10min\n")
+        b.docker.down()
+        b.start()
+        front = b.front()
+        front.lease("one")
+        front.expect(STARTING)
+        answer = front.expect(FAILED, seconds=25)
+        assert answer["failure"] == "docker" and "cannot be reached" in answer["text"], answer
+        b.docker.up()
+        front.lease("one", 2)
+        front.expect(STARTING, READY)
+        b.ask_exit()
+
+
+@case
 def a_restarted_docker_is_listed_again():
     with bench() as b:
         b.app("one", "idle_timeout = 300ms\n")
