@@ -133,6 +133,8 @@ int config_load(const struct config_paths *paths, struct config_errors *errors,
                 struct config **ret_config);
 void config_free(struct config *config);
 void config_errors_done(struct config_errors *errors);
+/* A line for each (log.h): for a process that goes on, with what is sound or with its old table. */
+void config_errors_log(const struct config_errors *errors);
 
 /* Look-ups; NULL when there is none. Constant time whatever the number of apps. */
 const struct config_app *config_app_by_name(const struct config *config, const char *name);

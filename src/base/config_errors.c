@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config_internal.h"
+#include "log.h"
 
 enum { TEXT_MAX = 512 };
 
@@ -65,4 +66,19 @@ void config_errors_done(struct config_errors *errors) {
     }
     free(errors->items);
     *errors = (struct config_errors){0};
+}
+
+void config_errors_log(const struct config_errors *errors) {
+    for (size_t i = 0; i < errors->n; i++) {
+        const struct config_error *e = &errors->items[i];
+
+        if (e->line > 0) {
+            log_error("%s:%u: %s", e->file, e->line, e->text);
+        } else {
+            log_error("%s: %s", e->file, e->text);
+        }
+    }
+    if (errors->dropped > 0) {
+        log_error("and %zu more errors", errors->dropped);
+    }
 }

@@ -9,8 +9,6 @@
 #include "client.h"
 #include "log.h"
 
-static void app_probe(struct app *app);
-
 /* --- state ---------------------------------------------------------------------------------- */
 
 static void timer_arm(sd_event_source *source, usec_t at) {
@@ -89,8 +87,8 @@ static void app_become_ready(struct app *app) {
     app->text[0] = '\0';
     app_set_demanded(app, false);
     app_set_state(app, APP_READY);
-    TAILQ_FOREACH(lease, &app->leases, in_app)
-    lease_tell_ready(lease, &app->address);
+    TAILQ_FOREACH (lease, &app->leases, in_app)
+        lease_tell_ready(lease, &app->address);
     app_update_clock(app);
 }
 
@@ -119,8 +117,7 @@ static bool app_has_siblings(const struct app *app) {
     return false;
 }
 
-/* The container runs, or is about to, and the app is not ready: on_failure says what becomes of it.
- */
+/* The container runs, or is about to, and the app is not ready: on_failure says what follows. */
 static void app_fail(struct app *app, enum proto_failure failure, const char *text) {
     bool stop = app->demanded && app->config->on_failure == ON_FAILURE_STOP;
 

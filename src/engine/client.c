@@ -388,11 +388,11 @@ static int listener_init(struct listener *listener, struct server *server, enum 
 void server_settled(struct server *server) {
     struct client *client;
 
-    TAILQ_FOREACH(client, &server->clients, in_server)
-    if (client->state == CLIENT_SETTLING && !client->dead) {
-        client->settle = sd_event_source_disable_unref(client->settle);
-        client_answer(client);
-    }
+    TAILQ_FOREACH (client, &server->clients, in_server)
+        if (client->state == CLIENT_SETTLING && !client->dead) {
+            client->settle = sd_event_source_disable_unref(client->settle);
+            client_answer(client);
+        }
 }
 
 bool server_is_idle(const struct server *server) {

@@ -17,8 +17,7 @@
 /* So long a restart of Docker may take before who waits for a start is told. */
 #define PATIENCE (15 * USEC_PER_SEC)
 
-static void container_start(struct container *c);
-static void container_unpause(struct container *c);
+static void container_bring_up(struct container *c, const char *verb);
 static void container_inspect(struct container *c);
 
 /* --- state ---------------------------------------------------------------------------------- */
@@ -132,7 +131,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
     if (c->state != CONTAINER_STARTING) {
         container_inspect(c);
     } else if (container_wanted(c)) {
-        container_start(c);
+        container_bring_up(c, "start");
     } else { /* who wanted it has been told that it failed */
         container_set_state(c, CONTAINER_UNKNOWN);
         container_inspect(c);
@@ -186,7 +185,7 @@ static void on_started(void *userdata, const struct docker_result *result) {
     }
 }
 
-/* POST /containers/{id}/start, /unpause */
+/* POST /containers/{id}/start or /unpause: the verb. */
 static void container_bring_up(struct container *c, const char *verb) {
     int r;
 
@@ -196,14 +195,6 @@ static void container_bring_up(struct container *c, const char *verb) {
     r = container_call(c, "POST", verb, START_TIMEOUT, on_started, &c->call);
     if (r < 0)
         container_refused(c, CONTAINER_UNKNOWN, PROTO_FAILURE_DOCKER, strerror(-r));
-}
-
-static void container_start(struct container *c) {
-    container_bring_up(c, "start");
-}
-
-static void container_unpause(struct container *c) {
-    container_bring_up(c, "unpause");
 }
 
 static void on_stopped(void *userdata, const struct docker_result *result) {
@@ -277,7 +268,7 @@ static void container_update(struct container *c, const struct docker_container 
         if (c->call) /* it will say how that ended */
             break;
         if (container_wanted(c))
-            container_unpause(c);
+            container_bring_up(c, "unpause");
         else
             container_set_stopped(c, CONTAINER_PAUSED, PROTO_FAILURE_NONE, "");
         break;
@@ -386,11 +377,11 @@ void container_wake(struct container *c) {
     case CONTAINER_MISSING:
     case CONTAINER_ASLEEP:
         c->pause = PAUSE_FIRST;
-        container_start(c);
+        container_bring_up(c, "start");
         break;
     case CONTAINER_PAUSED:
         c->pause = PAUSE_FIRST;
-        container_unpause(c);
+        container_bring_up(c, "unpause");
         break;
     case CONTAINER_STARTING:
         c->stop_after = false;

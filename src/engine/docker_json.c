@@ -118,7 +118,7 @@ static void find_address(const json_t *networks, const char *wanted,
     const char *name;
     json_t *network;
 
-    json_object_foreach((json_t *)networks, name, network) {
+    json_object_foreach ((json_t *)networks, name, network) {
         if (wanted && strcmp(wanted, name) != 0)
             continue;
         if (address_from_text(string_at(network, "IPAddress"), 0, ret_address) ||
@@ -189,12 +189,12 @@ int docker_parse_list(const char *text, size_t size,
 
     if (!json_is_array(json))
         return -EBADMSG;
-    json_array_foreach(json, i, container) {
+    json_array_foreach (json, i, container) {
         enum docker_status status;
 
         if (status_from_text(string_at(container, "State"), &status) < 0)
             continue; /* a state of tomorrow, of a container that may not even be ours */
-        json_array_foreach(json_object_get(container, "Names"), j, name) {
+        json_array_foreach (json_object_get(container, "Names"), j, name) {
             const char *s = json_string_value(name);
             int r;
 

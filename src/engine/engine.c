@@ -347,19 +347,6 @@ static int engine_adopt(struct engine *engine, struct config *config) {
     return 0;
 }
 
-static void log_errors(const struct config_errors *errors) {
-    for (size_t i = 0; i < errors->n; i++) {
-        const struct config_error *e = &errors->items[i];
-
-        if (e->line > 0)
-            log_error("%s:%u: %s", e->file, e->line, e->text);
-        else
-            log_error("%s: %s", e->file, e->text);
-    }
-    if (errors->dropped > 0)
-        log_error("and %zu more errors", errors->dropped);
-}
-
 int engine_reload(struct engine *engine) {
     struct config_errors errors = {0};
     struct config *config = NULL;
@@ -371,7 +358,7 @@ int engine_reload(struct engine *engine) {
         return -EINVAL;
     }
     if (errors.n > 0) {
-        log_errors(&errors);
+        config_errors_log(&errors);
         log_error("the configuration has errors, the old one stays");
         config_errors_done(&errors);
         config_free(config);
@@ -422,7 +409,7 @@ int engine_new(sd_event *event, const struct config_paths *paths, const char *ma
     engine->marked = marker && access(marker, F_OK) == 0;
 
     r = config_load(paths, &errors, &config);
-    log_errors(&errors);
+    config_errors_log(&errors);
     config_errors_done(&errors);
     if (r < 0)
         goto fail;

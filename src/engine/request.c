@@ -21,9 +21,9 @@ static const char no_such_app[] = "there is no such app";
 static struct lease *find_lease(struct client *client, const struct app *app) {
     struct lease *lease;
 
-    TAILQ_FOREACH(lease, &client->leases, in_client)
-    if (lease->app == app)
-        return lease;
+    TAILQ_FOREACH (lease, &client->leases, in_client)
+        if (lease->app == app)
+            return lease;
     return NULL;
 }
 

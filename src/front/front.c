@@ -21,21 +21,6 @@
 
 /* --- the table --------------------------------------------------------------------------------- */
 
-static void log_config_errors(const struct config_errors *errors) {
-    for (size_t i = 0; i < errors->n; i++) {
-        const struct config_error *error = &errors->items[i];
-
-        if (error->line > 0) {
-            log_error("%s:%u: %s", error->file, error->line, error->text);
-        } else {
-            log_error("%s: %s", error->file, error->text);
-        }
-    }
-    if (errors->dropped > 0) {
-        log_error("%zu more errors", errors->dropped);
-    }
-}
-
 /* What there is when nothing could be read: every request is told that this is misconfigured. */
 static int load_empty(struct config **ret_config) {
     static const struct config_paths nowhere;
@@ -54,7 +39,7 @@ static int load_first(struct front *front) {
     struct config_errors errors = {0};
     int r = config_load(front->paths, &errors, &front->config);
 
-    log_config_errors(&errors);
+    config_errors_log(&errors);
     config_errors_done(&errors);
     if (r < 0) {
         log_error("The configuration cannot be read: %s", strerror(-r));
@@ -74,7 +59,7 @@ void front_reload(struct front *front) {
     activation_notify(state);
 
     r = config_load(front->paths, &errors, &config);
-    log_config_errors(&errors);
+    config_errors_log(&errors);
     if (r < 0) {
         log_error("The configuration cannot be read: %s; the old one stays", strerror(-r));
     } else if (errors.n > 0) {

@@ -358,7 +358,7 @@ static void client_lost(struct lease_client *client) {
 
     source_close(&client->source);
     client->full = false;
-    TAILQ_FOREACH(lease, &client->all, in_all) {
+    TAILQ_FOREACH (lease, &client->all, in_all) {
         lease->sent = lease->doubt = false;
         if (lease->asked && lease->n_users > 0) {
             if (!lease->dirty) {

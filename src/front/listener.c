@@ -158,7 +158,7 @@ void listeners_enable(struct front *front, bool enable) {
     struct listener *listener;
     int r;
 
-    TAILQ_FOREACH(listener, &front->listeners, link) {
+    TAILQ_FOREACH (listener, &front->listeners, link) {
         r = loop_enable_listener(&front->loop, &listener->source, enable);
         if (r < 0) {
             log_error("Port %u: cannot %s accepting: %s", (unsigned)listener->port,

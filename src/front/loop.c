@@ -20,7 +20,7 @@ static void run_tasks(struct loop *loop) {
     struct task *task;
     size_t n = 0;
 
-    TAILQ_FOREACH(task, &loop->tasks, link) {
+    TAILQ_FOREACH (task, &loop->tasks, link) {
         n++;
     }
     while (n-- > 0 && (task = TAILQ_FIRST(&loop->tasks)) != NULL) {
@@ -91,7 +91,7 @@ static int wait_ms(const struct loop *loop, usec_t longest) {
     if (!TAILQ_EMPTY(&loop->tasks)) {
         return 0;
     }
-    TAILQ_FOREACH(queue, &loop->queues, link) {
+    TAILQ_FOREACH (queue, &loop->queues, link) {
         usec_t next = timeout_queue_next(queue);
 
         if (next != USEC_INFINITY && usec_sub(next, loop->now) < wait) {
@@ -126,7 +126,7 @@ int loop_turn(struct loop *loop, usec_t longest) {
             source->ready(source, events[i].events);
         }
     }
-    TAILQ_FOREACH(queue, &loop->queues, link) {
+    TAILQ_FOREACH (queue, &loop->queues, link) {
         timeout_queue_run(queue, loop->now);
     }
     run_tasks(loop);

@@ -39,7 +39,7 @@ void timeout_queue_run(struct timeout_queue *queue, usec_t now) {
     struct timeout *timeout;
     size_t due = 0;
 
-    TAILQ_FOREACH(timeout, &queue->waiting, link) {
+    TAILQ_FOREACH (timeout, &queue->waiting, link) {
         if (timeout->at > now) {
             break;
         }

@@ -120,7 +120,7 @@ static void pass(usec_t span) {
     usec_t then = loop->now + span;
 
     loop->now = then;
-    TAILQ_FOREACH(queue, &loop->queues, link) {
+    TAILQ_FOREACH (queue, &loop->queues, link) {
         timeout_queue_run(queue, then);
     }
 }
@@ -180,7 +180,7 @@ static void options(void **state) {
     start("");
     later = client("");
     assert_int_equal(bench->front->n_conns, 2);
-    TAILQ_FOREACH(conn, &bench->front->conns, link) {
+    TAILQ_FOREACH (conn, &bench->front->conns, link) {
         int nodelay = 0, keepalive = 0;
         socklen_t len = sizeof(int);
 

@@ -157,7 +157,7 @@ static void pass(usec_t span) {
     usec_t then = bench->loop.now + span;
 
     bench->loop.now = then;
-    TAILQ_FOREACH(queue, &bench->loop.queues, link) {
+    TAILQ_FOREACH (queue, &bench->loop.queues, link) {
         timeout_queue_run(queue, then);
     }
 }
@@ -385,7 +385,7 @@ static void pauses_grow(void **state) {
         struct timeout_queue *queue;
         usec_t next = USEC_INFINITY;
 
-        TAILQ_FOREACH(queue, &bench->loop.queues, link) {
+        TAILQ_FOREACH (queue, &bench->loop.queues, link) {
             if (timeout_queue_next(queue) < next) {
                 next = timeout_queue_next(queue);
             }
