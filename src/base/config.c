@@ -1,14 +1,13 @@
 /*
- * config.c - loads the files into one table with its index, and looks up in it.
+ * config.c - loads the files into one table with its index.
  *
  * dockwake.conf first, as its [defaults] are what each app starts from; then the apps in order of
- * their names, each a copy of the defaults that its file changes. A host or port belongs to the
- * first app that names it, be that one broken: whoever comes second is in error. When dockwake.conf
- * is broken, the apps are read all the same, for their errors, and then dropped.
+ * their names, each a copy of the defaults that its file changes. When dockwake.conf is broken, the
+ * apps are read all the same, for their errors, and then dropped.
  */
 #include "config.h"
 
-#include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,16 +16,20 @@
 #include "config_internal.h"
 #include "inifile.h"
 #include "parse.h"
-#include "strmap.h"
 
-/* What a table holds for an app: the app, and where it said what it claims. */
-struct entry {
-    struct config_app app; /* first: the public pointer is the entry's */
-    unsigned host_line, port_line;
+/* A whole file, with a bound. */
+struct config_text {
+    size_t size;
+    char data[CONFIG_FILE_MAX + 1];
 };
 
-struct config_index {
-    struct strmap names, hosts, ports; /* to struct entry */
+/* What the apps are made from. */
+struct loading {
+    struct config *config;
+    struct config_app defaults;
+    struct config_pages pages;
+    struct config_errors *errors;
+    struct config_text *text;
 };
 
 /* One file while it is read. */
@@ -84,157 +87,90 @@ static int read_text(struct reading *reading, int result, const struct config_te
     return inifile_parse(text->data, text->size, &handler, reading);
 }
 
-static int load_main(struct config *config, struct config_app *defaults, const char *file,
-                     struct config_errors *errors, struct config_text *text) {
+static int load_main(struct loading *l, const char *file) {
+    struct config *config = l->config;
     struct reading reading = {
         .scope = CONFIG_SCOPE_MAIN,
-        .target = {.front = &config->front, .engine = &config->engine, .app = defaults},
-        .place = {.errors = errors, .file = file},
+        .target = {.front = &config->front,
+                   .engine = &config->engine,
+                   .app = &l->defaults,
+                   .pages = &l->pages},
+        .place = {.errors = l->errors, .file = file},
     };
-    size_t first = errors->n;
+    size_t first = l->errors->n;
     int r = config_target_init(&reading.target);
     int result;
 
     if (r < 0 || file == NULL) {
         return r;
     }
-    result = config_file_read(AT_FDCWD, file, text);
+    result = config_file_read(AT_FDCWD, file, l->text->data, CONFIG_FILE_MAX, &l->text->size);
     if (result == CONFIG_READ_OTHER) {
         r = config_complain(&reading.place, "not a regular file");
     } else if (result == CONFIG_READ_WHOLE || result < 0) {
-        r = read_text(&reading, result, text);
+        r = read_text(&reading, result, l->text);
     }
-    config_errors_sort(errors, first);
+    if (r == 0 && config->front.proxy_protocol && FRONT_LINE(&reading.seen, trusted_proxies) == 0) {
+        reading.place.line = FRONT_LINE(&reading.seen, proxy_protocol);
+        r = config_complain(&reading.place, "proxy_protocol: needs trusted_proxies, as nobody else "
+                                            "is believed");
+    }
+    config_errors_sort(l->errors, first);
     config->broken = reading.place.n_complaints > 0;
     return r;
 }
 
-static void app_free(struct config_app *app) {
-    if (app == NULL) {
-        return;
-    }
-    free(app->file);
-    free(app->container);
-    free(app->network);
-    for (size_t i = 0; i < app->n_hosts; i++) {
-        free(app->hosts[i]);
-    }
-    free(app->hosts);
-    free(app->health_path);
-    free((struct entry *)app);
+static void entry_free(struct config_entry *entry) {
+    config_app_done(&entry->app);
+    free(entry);
 }
 
-static int copy_string(char **string) {
-    if (*string != NULL) {
-        *string = strdup(*string);
-        return *string != NULL ? 0 : -ENOMEM;
-    }
-    return 0;
-}
+/* A new app with the defaults. */
+static int entry_new(const struct config_app *defaults, const char *name, bool is_template,
+                     const char *file, struct config_entry **ret_entry) {
+    struct config_entry *entry = calloc(1, sizeof(*entry));
 
-/* A new app with the defaults; name and file are taken over as they are. */
-static int app_new(const struct config_app *defaults, const char *name, const char *file,
-                   struct entry **ret_entry) {
-    struct entry *entry = calloc(1, sizeof(*entry));
-    int r;
-
-    if (entry == NULL) {
+    if (entry == NULL || config_app_copy(defaults, &entry->app) < 0) {
+        free(entry);
         return -ENOMEM;
     }
-    entry->app = *defaults;
     memcpy(entry->app.name, name, strlen(name) + 1);
-    r = copy_string(&entry->app.network);
-    if (r < 0) {
-        entry->app.health_path = NULL;
-    } else {
-        r = copy_string(&entry->app.health_path);
-    }
+    entry->app.is_template = is_template;
     entry->app.file = strdup(file);
-    if (r < 0 || entry->app.file == NULL) {
-        app_free(&entry->app);
+    if (entry->app.file == NULL) {
+        entry_free(entry);
         return -ENOMEM;
     }
     *ret_entry = entry;
     return 0;
 }
 
-/* What only the whole file tells: keys that contradict each other, and defaults that depend. */
-static int app_complete(struct config_app *app, const struct config_seen *seen,
-                        struct config_place *place) {
-    int r = 0;
-
-    place->line = config_key_line(seen, "app", "port");
-    if (app->address == ADDRESS_FIXED && place->line != 0) {
-        r = config_complain(place, "port: has no effect beside address = HOST:PORT");
-    }
-    if (r == 0 && app->check == CHECK_HTTP && app->health_path == NULL) {
-        app->health_path = strdup("/");
-        r = app->health_path != NULL ? 0 : -ENOMEM;
-    }
-    if (r == 0 && app->container == NULL) {
-        app->container = strdup(app->name);
-        r = app->container != NULL ? 0 : -ENOMEM;
-    }
-    return r;
-}
-
-/* Enters hosts and port; complains where they belong to another app already. */
-static int app_claim(struct config_index *index, struct entry *entry, struct config_place *place) {
-    const struct config_app *app = &entry->app;
-    const struct entry *other;
-    int r;
-
-    place->line = entry->host_line;
-    for (size_t i = 0; i < app->n_hosts; i++) {
-        r = strmap_put(&index->hosts, app->hosts[i], strlen(app->hosts[i]), entry);
-        if (r == -EEXIST) {
-            other = strmap_get(&index->hosts, app->hosts[i], strlen(app->hosts[i]));
-            r = other == entry ? config_complain(place, "host '%s' is given twice", app->hosts[i])
-                               : config_complain(place, "host '%s' is already claimed by %s:%u",
-                                                 app->hosts[i], other->app.file, other->host_line);
-        }
-        if (r < 0) {
-            return r;
-        }
-    }
-    if (app->listen_port == 0) {
-        return 0;
-    }
-    place->line = entry->port_line;
-    r = strmap_put(&index->ports, &app->listen_port, sizeof(app->listen_port), entry);
-    if (r == -EEXIST) {
-        other = strmap_get(&index->ports, &app->listen_port, sizeof(app->listen_port));
-        r = config_complain(place, "port %u is already claimed by %s:%u", app->listen_port,
-                            other->app.file, other->port_line);
-    }
-    return r;
-}
-
-/* Adds the app to the table, which has room. The table owns the entry from here on. */
-static int load_app(struct config *config, struct entry *entry, int result,
-                    const struct config_text *text, struct config_errors *errors) {
+/* Reads the app's file. The table, which has room, owns the entry from here on. */
+static int load_app(struct loading *l, struct config_entry *entry, int result) {
+    struct config *config = l->config;
     struct reading reading = {
         .scope = CONFIG_SCOPE_APP,
-        .target = {.app = &entry->app},
-        .place = {.errors = errors, .file = entry->app.file},
+        .target = {.app = &entry->app, .pages = &l->pages},
+        .place = {.errors = l->errors, .file = entry->app.file},
     };
-    size_t first = errors->n;
+    size_t first = l->errors->n;
     int r;
 
     config->apps[config->n_apps++] = &entry->app;
     r = strmap_put(&config->index->names, entry->app.name, strlen(entry->app.name), entry);
     if (r == 0) {
-        r = read_text(&reading, result, text);
+        r = read_text(&reading, result, l->text);
     }
     if (r == 0) {
-        entry->host_line = config_key_line(&reading.seen, "route", "host");
-        entry->port_line = config_key_line(&reading.seen, "route", "port");
-        r = app_complete(&entry->app, &reading.seen, &reading.place);
+        r = config_app_complete(&entry->app, &reading.seen, &reading.place);
     }
     if (r == 0) {
-        r = app_claim(config->index, entry, &reading.place);
+        r = config_routes_claim(config->index->routes, entry, &reading.seen, &reading.place);
     }
-    config_errors_sort(errors, first);
+    if (r == 0 && entry->app.fallback != NULL) {
+        entry->fallback_line = APP_LINE(&reading.seen, fallback);
+    }
+    config_errors_sort(l->errors, first);
     entry->app.broken = reading.place.n_complaints > 0;
     return r;
 }
@@ -243,37 +179,57 @@ static int load_app(struct config *config, struct entry *entry, int result,
  * Reads one name of the list, unless there is nothing to read. Sets ret_settled when what the
  * vendor has under this name does not matter any more.
  */
-static int load_file(struct config *config, const struct config_app *defaults, int folder,
-                     const char *path, const char *name, struct config_errors *errors,
-                     struct config_text *text, bool *ret_settled) {
-    struct config_place place = {.errors = errors, .file = path};
-    char app_name[PROTO_NAME_MAX];
+static int load_file(struct loading *l, int folder, const char *path, const char *name,
+                     bool *ret_settled) {
+    struct config_place place = {.errors = l->errors, .file = path};
+    char app_name[CONFIG_NAME_MAX + 1];
     size_t len = strlen(name) - strlen(".ini");
-    int result = config_file_read(folder, name, text);
-    struct entry *entry;
+    bool is_template = name[len - 1] == '@';
+    int result = config_file_read(folder, name, l->text->data, CONFIG_FILE_MAX, &l->text->size);
+    const struct config_app *other;
+    struct config_entry *entry;
     int r;
 
     *ret_settled = result != CONFIG_READ_ABSENT && result != CONFIG_READ_OTHER;
     if (!*ret_settled || result == CONFIG_READ_NULL) {
         return 0;
     }
+    len -= is_template;
     snprintf(app_name, sizeof(app_name), "%.*s", (int)len, name);
-    if (len >= sizeof(app_name) || !parse_name_ok(app_name, sizeof(app_name) - 1)) {
+    if (len >= sizeof(app_name) || !parse_name_ok(app_name, CONFIG_NAME_MAX)) {
         return config_complain(&place,
-                               "the file's name is no app's name (at most %zu of letters, digits "
-                               "and _.-, a letter or digit first)",
-                               sizeof(app_name) - 1);
+                               "the file's name is no app's name (at most %d of letters, digits "
+                               "and _.-, a letter or digit first; a template has @ behind it)",
+                               CONFIG_NAME_MAX);
     }
-    if (config->n_apps == CONFIG_APPS_MAX) {
+    other = config_app_by_name(l->config, app_name);
+    if (other != NULL) {
+        return config_complain(&place, "there is an app of this name already, %s", other->file);
+    }
+    if (l->config->n_apps == CONFIG_APPS_MAX) {
         return config_complain(&place, "more than %d apps", CONFIG_APPS_MAX);
     }
-    r = app_new(defaults, app_name, path, &entry);
-    return r < 0 ? r : load_app(config, entry, result, text, errors);
+    r = entry_new(&l->defaults, app_name, is_template, path, &entry);
+    return r < 0 ? r : load_app(l, entry, result);
 }
 
-static int load_apps(struct config *config, const struct config_app *defaults,
-                     const struct config_paths *paths, struct config_errors *errors,
-                     struct config_text *text) {
+/* Whether the app's fallback is sound is something that only the whole table tells. */
+static int check_fallback(struct loading *l, struct config_entry *entry) {
+    struct config_app *app = &entry->app;
+    struct config_place place = {
+        .errors = l->errors, .file = app->file, .line = entry->fallback_line};
+
+    if (app->broken || app->fallback == NULL || !config_fallback_loops(l->config, app)) {
+        return 0;
+    }
+    app->broken = true;
+    return config_complain(&place,
+                           "fallback: '%.80s' wants the cookie too: who has none would be sent "
+                           "there again and again",
+                           app->fallback);
+}
+
+static int load_apps(struct loading *l, const struct config_paths *paths) {
     struct config_list list;
     const char *settled = ""; /* the name that is done with */
     int r = config_list_init(paths, &list);
@@ -281,8 +237,8 @@ static int load_apps(struct config *config, const struct config_app *defaults,
     if (r < 0) {
         return r;
     }
-    config->apps = calloc(list.n > 0 ? list.n : 1, sizeof(struct config_app *));
-    if (config->apps == NULL) {
+    l->config->apps = calloc(list.n > 0 ? list.n : 1, sizeof(struct config_app *));
+    if (l->config->apps == NULL) {
         r = -ENOMEM;
     }
     for (size_t i = 0; r == 0 && i < list.n; i++) {
@@ -299,53 +255,74 @@ static int load_apps(struct config *config, const struct config_app *defaults,
             r = -ENOMEM;
             break;
         }
-        r = load_file(config, defaults, file->vendor ? list.vendor_fd : list.apps_fd, path,
-                      file->name, errors, text, &done);
+        r = load_file(l, file->vendor ? list.vendor_fd : list.apps_fd, path, file->name, &done);
         if (done) {
             settled = file->name;
         }
     }
     config_list_done(&list);
+    for (size_t i = 0; r == 0 && i < l->config->n_apps; i++) {
+        assert(l->config->apps[i] != NULL);
+        r = check_fallback(l, (struct config_entry *)l->config->apps[i]);
+    }
     return r;
 }
 
 static void drop_apps(struct config *config) {
     for (size_t i = 0; i < config->n_apps; i++) {
-        app_free(config->apps[i]);
+        entry_free((struct config_entry *)config->apps[i]);
     }
     config->n_apps = 0;
     strmap_done(&config->index->names);
-    strmap_done(&config->index->hosts);
-    strmap_done(&config->index->ports);
+    config_routes_free(config->index->routes);
+    config->index->routes = NULL;
 }
 
-int config_load(const struct config_paths *paths, struct config_errors *errors,
-                struct config **ret_config) {
-    struct config_app defaults = {0};
-    struct config_text *text = malloc(sizeof(*text));
+static int config_new(struct config **ret_config) {
     struct config *config = calloc(1, sizeof(*config));
     int r = -ENOMEM;
 
     if (config != NULL) {
         config->index = calloc(1, sizeof(*config->index));
     }
-    if (text != NULL && config != NULL && config->index != NULL) {
-        r = load_main(config, &defaults, paths->file, errors, text);
+    if (config != NULL && config->index != NULL) {
+        r = config_routes_new(&config->index->routes);
     }
-    if (r == 0) {
-        r = load_apps(config, &defaults, paths, errors, text);
-    }
-    free(text);
-    free(defaults.network);
-    free(defaults.health_path);
     if (r < 0) {
         config_free(config);
         return r;
     }
-    if (config->broken) {
-        drop_apps(config);
-    }
     *ret_config = config;
+    return 0;
+}
+
+int config_load(const struct config_paths *paths, struct config_errors *errors,
+                struct config **ret_config) {
+    struct loading l = {.errors = errors, .pages = {.file = paths->file}};
+    int r = config_new(&l.config);
+
+    l.text = malloc(sizeof(*l.text));
+    if (r == 0 && l.text == NULL) {
+        r = -ENOMEM;
+    }
+    if (r == 0) {
+        r = load_main(&l, paths->file);
+    }
+    if (r == 0) {
+        r = load_apps(&l, paths);
+    }
+    if (r == 0 && l.config->broken) {
+        drop_apps(l.config);
+        r = config_routes_new(&l.config->index->routes);
+    }
+    free(l.text);
+    config_app_done(&l.defaults);
+    config_pages_done(&l.pages);
+    if (r < 0) {
+        config_free(l.config);
+        return r;
+    }
+    *ret_config = l.config;
     return 0;
 }
 
@@ -358,6 +335,7 @@ void config_free(struct config *config) {
         free(config->index);
     }
     free(config->apps);
+    free(config->front.trusted_proxies.items);
     free(config->engine.docker);
     free(config);
 }
@@ -381,18 +359,4 @@ int config_paths_init(const char *dir, char file[static 4096], char apps[static 
 
 const struct config_app *config_app_by_name(const struct config *config, const char *name) {
     return strmap_get(&config->index->names, name, strlen(name));
-}
-
-const struct config_app *config_app_by_host(const struct config *config, const char *host,
-                                            size_t len) {
-    char canonical[PARSE_HOST_MAX];
-
-    if (parse_host(host, len, canonical) < 0) {
-        return NULL;
-    }
-    return strmap_get(&config->index->hosts, canonical, strlen(canonical));
-}
-
-const struct config_app *config_app_by_port(const struct config *config, uint16_t port) {
-    return strmap_get(&config->index->ports, &port, sizeof(port));
 }

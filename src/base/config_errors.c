@@ -8,7 +8,7 @@
 #include "config_internal.h"
 #include "log.h"
 
-enum { TEXT_MAX = 512 };
+enum { TEXT_MAX = 1024 };
 
 int config_complain(struct config_place *place, const char *format, ...) {
     struct config_errors *errors = place->errors;

@@ -75,18 +75,32 @@ static int list_folder(struct config_list *list, size_t *allocated, const char *
     return r;
 }
 
+/* Of the app's name: without .ini, and without the @ of a template. */
+static size_t name_len(const char *name, bool *ret_template) {
+    size_t len = strlen(name) - strlen(".ini");
+
+    *ret_template = len > 0 && name[len - 1] == '@';
+    return *ret_template ? len - 1 : len;
+}
+
 /* By the app's name, so that `a.ini` comes before `a-b.ini` as the names do. */
 static int file_compare(const void *va, const void *vb) {
     const struct config_file *a = va;
     const struct config_file *b = vb;
-    size_t a_len = strlen(a->name) - 4;
-    size_t b_len = strlen(b->name) - 4;
+    bool a_template;
+    bool b_template;
+    size_t a_len = name_len(a->name, &a_template);
+    size_t b_len = name_len(b->name, &b_template);
     int r = memcmp(a->name, b->name, a_len < b_len ? a_len : b_len);
 
     if (r != 0) {
         return r;
     }
-    return a_len != b_len ? (a_len < b_len ? -1 : 1) : (int)a->vendor - (int)b->vendor;
+    if (a_len != b_len) {
+        return a_len < b_len ? -1 : 1;
+    }
+    return a_template != b_template ? (int)a_template - (int)b_template
+                                    : (int)a->vendor - (int)b->vendor;
 }
 
 int config_list_init(const struct config_paths *paths, struct config_list *ret_list) {
@@ -118,8 +132,9 @@ void config_list_done(struct config_list *list) {
     *list = (struct config_list){.apps_fd = -1, .vendor_fd = -1};
 }
 
-int config_file_read(int folder, const char *name, struct config_text *ret_text) {
+int config_file_read(int folder, const char *name, char *data, size_t max, size_t *ret_size) {
     auto_close int fd = -1;
+    size_t size = 0;
     struct stat st;
 
     if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -139,10 +154,8 @@ int config_file_read(int folder, const char *name, struct config_text *ret_text)
     if (fd < 0) {
         return errno == ENOENT ? CONFIG_READ_ABSENT : -errno;
     }
-    ret_text->size = 0;
     for (;;) {
-        ssize_t n =
-            read(fd, ret_text->data + ret_text->size, sizeof(ret_text->data) - ret_text->size);
+        ssize_t n = read(fd, data + size, max + 1 - size);
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -151,10 +164,11 @@ int config_file_read(int folder, const char *name, struct config_text *ret_text)
             return -errno;
         }
         if (n == 0) {
+            *ret_size = size;
             return CONFIG_READ_WHOLE;
         }
-        ret_text->size += (size_t)n;
-        if (ret_text->size > CONFIG_FILE_MAX) {
+        size += (size_t)n;
+        if (size > max) {
             return -EFBIG;
         }
     }

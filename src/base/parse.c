@@ -20,6 +20,10 @@ static bool is_alnum(char c) {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+static bool is_hex(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
 static bool is_blank(char c) {
     return c == ' ' || c == '\t';
 }
@@ -235,6 +239,24 @@ bool parse_name_ok(const char *text, size_t max) {
     return len > 0;
 }
 
+bool parse_token_ok(const char *text, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        if (!is_alnum(text[i]) && (text[i] == '\0' || strchr("!#$%&'*+-.^_`|~", text[i]) == NULL)) {
+            return false;
+        }
+    }
+    return len > 0;
+}
+
+bool parse_percent_ok(const char *text, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '%' && (len - i < 3 || !is_hex(text[i + 1]) || !is_hex(text[i + 2]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* An IPv6 literal without brackets, as `[...]` in one form only. */
 static int canonical_ipv6(const char *text, size_t len, char ret_host[static PARSE_HOST_MAX]) {
     char literal[INET6_ADDRSTRLEN];
@@ -343,6 +365,86 @@ int parse_address(const char *text, struct proto_address *ret_address) {
     return 0;
 }
 
+bool parse_host_is_ip(const char *host) {
+    struct in_addr ip;
+
+    return host[0] == '[' || inet_pton(AF_INET, host, &ip) == 1;
+}
+
+int parse_net(const char *text, size_t len, uint8_t ret_ip[static 16], uint8_t *ret_prefix) {
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    const char *slash = memchr(text, '/', len);
+    size_t host_len = slash != NULL ? (size_t)(slash - text) : len;
+    char host[INET6_ADDRSTRLEN];
+    uint8_t ip[16];
+    uint64_t prefix;
+    uint64_t skip = 0;
+
+    if (host_len >= sizeof(host) || memchr(text, '\0', len) != NULL) {
+        return -EINVAL;
+    }
+    memcpy(host, text, host_len);
+    host[host_len] = '\0';
+    if (inet_pton(AF_INET, host, ip + sizeof(mapped)) == 1) {
+        memcpy(ip, mapped, sizeof(mapped));
+        skip = 96;
+    } else if (inet_pton(AF_INET6, host, ip) != 1) {
+        return -EINVAL;
+    }
+    prefix = 128 - skip;
+    if (slash != NULL) {
+        char digits[4]; /* three and the NUL: no prefix has more */
+        size_t n = len - host_len - 1;
+
+        if (n >= sizeof(digits)) {
+            return -EINVAL;
+        }
+        memcpy(digits, slash + 1, n);
+        digits[n] = '\0';
+        if (parse_unsigned(digits, &prefix) < 0 || prefix > 128 - skip) {
+            return -EINVAL;
+        }
+    }
+    prefix += skip;
+    for (uint64_t bit = prefix; bit < 128; bit++) {
+        if ((ip[bit / 8] & (0x80 >> (bit % 8))) != 0) {
+            return -ERANGE;
+        }
+    }
+    memcpy(ret_ip, ip, sizeof(ip));
+    *ret_prefix = (uint8_t)prefix;
+    return 0;
+}
+
+int parse_rate(const char *text, uint64_t *ret_count, usec_t *ret_per) {
+    uint64_t count;
+    usec_t per;
+    const char *unit;
+    int r = take_digits(&text, &count);
+
+    if (r < 0) {
+        return r;
+    }
+    if (*text++ != '/') {
+        return -EINVAL;
+    }
+    unit = text;
+    if (is_digit(*text)) {
+        r = parse_span(text, &per);
+    } else {
+        r = take_unit(&unit, &per);
+        if (r == 0 && (unit == text || *unit != '\0')) {
+            r = -EINVAL;
+        }
+    }
+    if (r < 0) {
+        return r;
+    }
+    *ret_count = count;
+    *ret_per = per;
+    return 0;
+}
+
 int parse_status_range(const char *text, size_t len, uint16_t *ret_low, uint16_t *ret_high) {
     uint16_t codes[2];
 
@@ -391,4 +493,16 @@ const char *parse_word(const char **cursor, size_t *ret_len) {
     *ret_len = strcspn(word, separators);
     *cursor = word + *ret_len;
     return *ret_len > 0 ? word : NULL;
+}
+
+const char *parse_item(const char **cursor, size_t *ret_len) {
+    const char *item = *cursor + strspn(*cursor, ", \t");
+    size_t len = strcspn(item, ",");
+
+    *cursor = item + len;
+    while (len > 0 && is_blank(item[len - 1])) {
+        len--;
+    }
+    *ret_len = len;
+    return len > 0 ? item : NULL;
 }

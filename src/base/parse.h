@@ -42,6 +42,12 @@ int parse_span(const char *text, usec_t *ret_span);
  */
 bool parse_name_ok(const char *text, size_t max);
 
+/* A token (RFC 9110, 5.6.2), len bytes: a method, or a cookie's name. */
+bool parse_token_ok(const char *text, size_t len);
+
+/* Whether text, len bytes, has `%` only before two hex digits (RFC 3986, 2.1). */
+bool parse_percent_ok(const char *text, size_t len);
+
 /*
  * A host name or IP literal (RFC 1123 with underscores; IPv6 in brackets, or without when it is a
  * value), len bytes, into its canonical form: lower case, no trailing dot, IPv6 as `[...]` in the
@@ -51,6 +57,18 @@ int parse_host(const char *text, size_t len, char ret_host[static PARSE_HOST_MAX
 
 /* HOST:PORT; HOST is an IPv4 literal, an IPv6 literal in brackets, or localhost (127.0.0.1). */
 int parse_address(const char *text, struct proto_address *ret_address);
+
+/*
+ * An address or a network, `10.0.0.0/8` or `2001:db8::1`, len bytes; IPv4 in its mapped form, 96 bits
+ * further. -ERANGE: bits are set behind the prefix, so that one of both is wrong.
+ */
+int parse_net(const char *text, size_t len, uint8_t ret_ip[static 16], uint8_t *ret_prefix);
+
+/* COUNT/SPAN, where SPAN may be a unit alone: `10/min`, `3/10s`. */
+int parse_rate(const char *text, uint64_t *ret_count, usec_t *ret_per);
+
+/* Whether a canonical host (parse_host) is an IP literal and not a name. */
+bool parse_host_is_ip(const char *host);
 
 /* A status code or an inclusive range of them, `200` or `200-399`, len bytes; 100 to 599. */
 int parse_status_range(const char *text, size_t len, uint16_t *ret_low, uint16_t *ret_high);
@@ -63,3 +81,6 @@ int parse_unix_path(const char *text, const char **ret_path);
  * words do not exist: `a,,b` has two.
  */
 const char *parse_word(const char **cursor, size_t *ret_len);
+
+/* The same for texts that may have blanks inside, separated by commas alone. */
+const char *parse_item(const char **cursor, size_t *ret_len);

@@ -65,6 +65,16 @@ static const struct layout layouts[PROTO_OPCODE_MAX] = {
                     {STRING(proto_app, container)},
                     {STRING(proto_app, text)}}},
     [PROTO_END] = {sizeof(struct proto_end), PROTO_ENGINE_TO_ADMIN, {{STRING(proto_end, text)}}},
+    [PROTO_PROGRESS] = {sizeof(struct proto_progress),
+                        PROTO_ENGINE_TO_FRONT,
+                        {{STRING(proto_progress, app)}}},
+    [PROTO_LOGS] = {sizeof(struct proto_logs), PROTO_FRONT_TO_ENGINE, {{STRING(proto_logs, app)}}},
+    [PROTO_LOG] = {sizeof(struct proto_log),
+                   PROTO_ENGINE_TO_FRONT,
+                   {{STRING(proto_log, app)}, {STRING(proto_log, text)}}},
+    [PROTO_LOGS_END] = {sizeof(struct proto_logs_end),
+                        PROTO_ENGINE_TO_FRONT,
+                        {{STRING(proto_logs_end, app)}}},
 };
 
 static const struct layout *layout_of(unsigned opcode) {
@@ -205,6 +215,8 @@ static const char *const failure_names[] = {
     [PROTO_FAILURE_EXITED] = "exited",
     [PROTO_FAILURE_NO_ADDRESS] = "no-address",
     [PROTO_FAILURE_STOPPED] = "stopped",
+    [PROTO_FAILURE_ASLEEP] = "asleep",
+    [PROTO_FAILURE_FOREIGN] = "foreign",
 };
 _Static_assert(ARRAY_SIZE(failure_names) == PROTO_FAILURE_MAX, "every failure has a name");
 

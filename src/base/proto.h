@@ -2,7 +2,7 @@
  * proto.h - what the front, the engine and the command line say to each other.
  *
  * Transport: AF_UNIX SOCK_SEQPACKET (unix(7)), one message a packet. Two sockets: the front's
- * (lease, release) and the administrator's (list, status, wake, sleep). Every message is one of the
+ * (lease, release, logs) and the administrator's (list, status, wake, sleep). Every message is one of the
  * fixed-size structs below, in the byte order of the machine; both ends come from one package, and
  * PROTO_VERSION says so. A packet whose version, opcode or exact size is not in the table, whose
  * strings do not end, that carries a descriptor, or that is not allowed on that socket in that
@@ -18,13 +18,18 @@
  *     front                         engine
  *     LEASE app serial 7      ->
  *                             <-    STARTING app serial 7       (when it was not ready)
+ *                             <-    PROGRESS app serial 7       (its state; any number of them)
  *                             <-    READY app serial 7 address  or  FAILED app serial 7 reason
- *                             <-    GONE app serial 7           (ready no longer; the lease has
- * ended) RELEASE app serial 7    ->
+ *                             <-    GONE app serial 7           (ready no longer)
+ *     RELEASE app serial 7    ->
  *
  * FAILED and GONE end the lease. LEASE with PROTO_LEASE_DOUBT renews one that the front still
  * holds: the address refused a connection, so the engine looks again before it answers READY. The
  * end of the connection ends all its leases.
+ *
+ * LEASE with PROTO_LEASE_AWAKE takes the lease only if the app is awake, by what the engine knows,
+ * and is otherwise answered FAILED with PROTO_FAILURE_ASLEEP. With both flags an app that turns out
+ * to have ended is not started again: FAILED with PROTO_FAILURE_ASLEEP too.
  */
 #pragma once
 
@@ -38,8 +43,10 @@
 
 enum {
     PROTO_VERSION = 1,
-    PROTO_NAME_MAX = 64,  /* an app's name with its final NUL */
-    PROTO_TEXT_MAX = 256, /* a reason with its final NUL */
+    PROTO_NAME_MAX = 128,  /* an app's name, NAME or NAME@INSTANCE, with its final NUL */
+    PROTO_TEXT_MAX = 256,  /* a reason with its final NUL */
+    PROTO_LINE_MAX = 512,  /* a line of a container's log with its final NUL; the rest is cut off */
+    PROTO_LINES_MAX = 100, /* lines that LOGS may ask for */
 };
 
 enum proto_opcode {
@@ -55,6 +62,10 @@ enum proto_opcode {
     PROTO_SLEEP,
     PROTO_APP,
     PROTO_END,
+    PROTO_PROGRESS,
+    PROTO_LOGS,
+    PROTO_LOG,
+    PROTO_LOGS_END,
     PROTO_OPCODE_MAX,
 };
 
@@ -90,6 +101,8 @@ enum proto_failure {
     PROTO_FAILURE_EXITED,      /* the container ended while it was starting */
     PROTO_FAILURE_NO_ADDRESS,  /* it runs, and has no address or port to connect to */
     PROTO_FAILURE_STOPPED,     /* somebody put it to sleep while it was starting */
+    PROTO_FAILURE_ASLEEP,      /* PROTO_LEASE_AWAKE: it is not awake, and was not woken */
+    PROTO_FAILURE_FOREIGN,     /* the container of an instance lacks the label dockwake.app=NAME */
     PROTO_FAILURE_MAX,
 };
 
@@ -106,7 +119,10 @@ struct proto_header {
     uint32_t size; /* of the whole packet, this header included */
 };
 
-enum { PROTO_LEASE_DOUBT = 1 << 0 };
+enum {
+    PROTO_LEASE_DOUBT = 1 << 0,
+    PROTO_LEASE_AWAKE = 1 << 1, /* only if it is awake */
+};
 
 /* LEASE, RELEASE, STARTING, GONE */
 struct proto_lease {
@@ -133,6 +149,41 @@ struct proto_failed {
     char text[PROTO_TEXT_MAX];
 };
 
+/* PROGRESS: to those who hold a lease on an app that is being woken, at each change of its state. */
+struct proto_progress {
+    struct proto_header header;
+    uint32_t serial; /* of the lease */
+    uint32_t state;  /* enum proto_state */
+    char app[PROTO_NAME_MAX];
+};
+
+/*
+ * LOGS: the last lines of what the app's container wrote, since its last start: front to engine,
+ * answered with a LOG for each and LOGS_END. Refused (result EPERM) unless the app's show_logs
+ * allows it. One at a time for each connection and app.
+ */
+struct proto_logs {
+    struct proto_header header;
+    uint32_t serial; /* the front's choice; repeated in the answers */
+    uint32_t lines;  /* at most PROTO_LINES_MAX */
+    char app[PROTO_NAME_MAX];
+};
+
+struct proto_log {
+    struct proto_header header;
+    uint32_t serial;
+    uint32_t is_error; /* 1: it went to the standard error stream */
+    char app[PROTO_NAME_MAX];
+    char text[PROTO_LINE_MAX]; /* without its line's end; bytes as they came, but no NUL */
+};
+
+struct proto_logs_end {
+    struct proto_header header;
+    uint32_t serial;
+    uint32_t result; /* 0, or a positive errno: EPERM, ENOENT (no container), EBUSY, EIO (Docker) */
+    char app[PROTO_NAME_MAX];
+};
+
 /* LIST: answered with one APP for each app, in order of name, and END. */
 struct proto_list {
     struct proto_header header;
@@ -143,6 +194,9 @@ enum { PROTO_WAKE_WAIT = 1 << 0 };
 /*
  * STATUS, SLEEP: answered with one APP and END. WAKE: the same at once; with PROTO_WAKE_WAIT an APP
  * for each change of state, and END when it is ready or has failed. One request at a time.
+ *
+ * The name of a group, or of a template, stands for all its instances that there are, each with APPs
+ * of its own; a template has none to be woken (END with EINVAL).
  */
 struct proto_request {
     struct proto_header header;
@@ -181,6 +235,10 @@ union proto_message {
     struct proto_request request;
     struct proto_app app;
     struct proto_end end;
+    struct proto_progress progress;
+    struct proto_logs logs;
+    struct proto_log log;
+    struct proto_logs_end logs_end;
 };
 
 /*

@@ -7,7 +7,7 @@
 
 #include "util.h"
 
-enum { SLOTS_FIRST = 16 };
+enum { SLOTS_FIRST = 4 }; /* small: each node of the routes (config_route.c) has a map */
 
 /* FNV-1a, 64 bits, with its high half folded in, as the low bits choose the slot. */
 static uint64_t hash_bytes(const void *key, size_t len) {
@@ -78,6 +78,38 @@ void *strmap_get(const struct strmap *map, const void *key, size_t len) {
         return NULL;
     }
     return slot_find(map->slots, map->n_slots, key, len, hash_bytes(key, len))->value;
+}
+
+/*
+ * What stands behind the gap moves up into it, unless its own run of slots begins behind the gap: so
+ * no marks of what was there are left, and a look-up is as short as if it had never been.
+ */
+void *strmap_remove(struct strmap *map, const void *key, size_t len) {
+    size_t mask = map->n_slots - 1;
+    struct strmap_slot *slot;
+    void *value;
+    size_t gap;
+
+    if (map->n_slots == 0) {
+        return NULL;
+    }
+    slot = slot_find(map->slots, map->n_slots, key, len, hash_bytes(key, len));
+    if (slot->key == NULL) {
+        return NULL;
+    }
+    value = slot->value;
+    gap = (size_t)(slot - map->slots);
+    for (size_t i = (gap + 1) & mask; map->slots[i].key != NULL; i = (i + 1) & mask) {
+        size_t first = (size_t)map->slots[i].hash & mask;
+
+        if (((i - first) & mask) >= ((i - gap) & mask)) {
+            map->slots[gap] = map->slots[i];
+            gap = i;
+        }
+    }
+    map->slots[gap] = (struct strmap_slot){0};
+    map->n--;
+    return value;
 }
 
 void strmap_done(struct strmap *map) {

@@ -1,8 +1,9 @@
 /*
  * strmap.h - bytes to pointer, in constant time.
  *
- * Keys are borrowed: they must live as long as the map. Nothing is ever removed. The hash is not
- * keyed: only what an administrator wrote is put in, strangers can do no more than look up.
+ * Keys are borrowed: each must live as long as it is in the map. The hash is not keyed: only what an
+ * administrator wrote, or what fits a pattern of his, is put in; strangers can do no more than look
+ * up.
  */
 #pragma once
 
@@ -28,5 +29,8 @@ int strmap_put(struct strmap *map, const void *key, size_t len, void *value);
 
 /* NULL when there is none. */
 void *strmap_get(const struct strmap *map, const void *key, size_t len);
+
+/* Takes the key out. Returns what it led to, NULL when it was not there. The map never shrinks. */
+void *strmap_remove(struct strmap *map, const void *key, size_t len);
 
 void strmap_done(struct strmap *map);

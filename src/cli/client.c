@@ -8,9 +8,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "config.h"
-#include "parse.h"
-
 /* How long to let a full queue of connections drain before the next try. */
 #define QUEUE_PAUSE (10 * USEC_PER_MSEC)
 
@@ -86,7 +83,7 @@ static int finish(const struct cli_options *options, const struct proto_end *end
 
 static int answers(const struct cli_options *options, int fd, usec_t deadline, client_app_fn on_app,
                    void *userdata) {
-    size_t left = CONFIG_APPS_MAX;
+    size_t left = CLIENT_ANSWERS_MAX;
 
     for (;;) {
         union proto_message message;
@@ -138,7 +135,7 @@ int client_request(const struct cli_options *options, enum proto_opcode opcode,
     if (opcode != PROTO_LIST) {
         size_t len = strlen(options->app);
 
-        if (!parse_name_ok(options->app, sizeof(message.request.app) - 1)) {
+        if (len == 0 || len >= sizeof(message.request.app)) {
             cli_error("%s: no such app", options->app);
             return CLI_NO_SUCH_APP;
         }
@@ -154,29 +151,4 @@ int client_request(const struct cli_options *options, enum proto_opcode opcode,
         return no_engine(options->socket, r);
     }
     return answers(options, fd, wait ? USEC_INFINITY : deadline, on_app, userdata);
-}
-
-struct one {
-    struct proto_app *app;
-    bool seen;
-};
-
-static int keep(void *userdata, const struct proto_app *app) {
-    struct one *one = userdata;
-
-    *one->app = *app;
-    one->seen = true;
-    return 0;
-}
-
-int client_request_one(const struct cli_options *options, enum proto_opcode opcode,
-                       struct proto_app *ret_app) {
-    struct one one = {.app = ret_app};
-    int r = client_request(options, opcode, keep, &one);
-
-    if (r == CLI_OK && !one.seen) {
-        cli_error("%s: the engine said nothing about it", options->app);
-        return CLI_FAILED;
-    }
-    return r;
 }

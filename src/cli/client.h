@@ -10,11 +10,14 @@
 #include <stddef.h>
 
 #include "cli.h"
+#include "config.h"
 #include "proto.h"
 #include "util.h"
 
 /* The bound from the request to the last answer. */
 #define CLIENT_TIMEOUT (10 * USEC_PER_SEC)
+/* APPs to one request; groups have several each. */
+enum { CLIENT_ANSWERS_MAX = 4 * CONFIG_APPS_MAX };
 
 /*
  * Called for each APP. Returns 0, or a negative errno that ends the request.
@@ -28,7 +31,3 @@ typedef int (*client_app_fn)(void *userdata, const struct proto_app *app);
  */
 int client_request(const struct cli_options *options, enum proto_opcode opcode,
                    client_app_fn on_app, void *userdata);
-
-/* The same for requests with one answer: the last APP is kept. */
-int client_request_one(const struct cli_options *options, enum proto_opcode opcode,
-                       struct proto_app *ret_app);

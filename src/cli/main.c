@@ -25,12 +25,13 @@ static const struct command commands[] = {
     {"list", NO_APP, OPTION_JSON, cli_list, "[--json]", "show all apps in a table",
      "  --json            an array with an object for each app\n"},
     {"status", MAY_APP, OPTION_JSON, cli_status, "[APP] [--json]",
-     "show one app in detail, or a summary of all", "  --json            an object\n"},
+     "show one app in detail, or a summary of all",
+     "  --json            an object; an array for a group or template\n"},
     {"wake", MUST_APP, OPTION_JSON | OPTION_WAIT, cli_wake, "APP [--wait] [--json]", "wake an app",
      "  --wait            until the app is ready or its start has failed\n"
-     "  --json            the app as an object, once, at the end\n"},
+     "  --json            the app as an object, or an array for a group, once, at the end\n"},
     {"sleep", MUST_APP, OPTION_JSON, cli_sleep, "APP [--json]", "put an app to sleep now",
-     "  --json            the app as an object\n"},
+     "  --json            the app as an object; an array for a group or template\n"},
     {"check", NO_APP, OPTION_JSON | OPTION_CONFIG_DIR, cli_check, "[--config-dir DIR] [--json]",
      "read the configuration and print all errors as FILE:LINE: TEXT",
      "  --config-dir DIR  read DIR/dockwake.conf and DIR/apps.d instead of the system's\n"

@@ -1,19 +1,18 @@
 /* sleep.c - `dockwake sleep APP`: puts an app to sleep now, whoever is connected. */
-#include <stdio.h>
-
-#include "client.h"
-#include "output.h"
+#include "apps.h"
 
 int cli_sleep(const struct cli_options *options) {
-    struct proto_app app;
-    int r = client_request_one(options, PROTO_SLEEP, &app);
+    struct apps apps;
+    int r = apps_get(options, PROTO_SLEEP, &apps);
 
     if (r != CLI_OK) {
         return r;
     }
     if (options->json) {
-        return output_json(output_app_json(&app));
+        r = apps_print_json(&apps, options);
+    } else {
+        apps_print_states(&apps, options);
     }
-    printf("%s: %s\n", output_clean(app.app), proto_state_name((enum proto_state)app.state));
-    return CLI_OK;
+    apps_done(&apps);
+    return r;
 }

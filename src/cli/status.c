@@ -1,8 +1,10 @@
-/* status.c - `dockwake status [APP]`: the details of one app, or how many are in which state. */
+/*
+ * status.c - `dockwake status [APP]`: the details of one app, a table of the instances of a group or
+ * template, or how many apps are in which state.
+ */
 #include <stdio.h>
 
 #include "apps.h"
-#include "client.h"
 #include "output.h"
 
 static int summary_json(const struct apps *apps, const size_t counts[static PROTO_STATE_MAX]) {
@@ -21,7 +23,7 @@ static int summary_json(const struct apps *apps, const size_t counts[static PROT
 static int summary(const struct cli_options *options) {
     size_t counts[PROTO_STATE_MAX] = {0};
     struct apps apps;
-    int r = apps_get(options, &apps);
+    int r = apps_get(options, PROTO_LIST, &apps);
 
     if (r != CLI_OK) {
         return r;
@@ -57,19 +59,25 @@ static int summary(const struct cli_options *options) {
 }
 
 int cli_status(const struct cli_options *options) {
-    struct proto_app app;
+    struct apps apps;
     int r;
 
     if (options->app == NULL) {
         return summary(options);
     }
-    r = client_request_one(options, PROTO_STATUS, &app);
+    r = apps_get(options, PROTO_STATUS, &apps);
     if (r != CLI_OK) {
         return r;
     }
     if (options->json) {
-        return output_json(output_app_json(&app));
+        r = apps_print_json(&apps, options);
+    } else if (apps_are_one(&apps, options)) {
+        output_details(&apps.items[0]);
+    } else if (apps.n > 0) {
+        output_table(apps.items, apps.n);
+    } else {
+        apps_print_none(options);
     }
-    output_details(&app);
-    return CLI_OK;
+    apps_done(&apps);
+    return r;
 }

@@ -8,12 +8,23 @@
 
 #include "client.h"
 #include "log.h"
+#include "table.h"
 
 /* --- state ---------------------------------------------------------------------------------- */
 
 static void timer_arm(sd_event_source *source, usec_t at) {
     sd_event_source_set_time(source, at);
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* Fronts that wait for it see how it goes on. */
+static void app_tell_progress(const struct app *app) {
+    enum proto_state state = app_proto_state(app);
+    struct lease *lease;
+
+    if (app->demanded)
+        TAILQ_FOREACH (lease, &app->leases, in_app)
+            lease_tell_progress(lease, state);
 }
 
 static void app_set_state(struct app *app, enum app_state state) {
@@ -29,12 +40,13 @@ static void app_set_state(struct app *app, enum app_state state) {
             sd_event_source_set_enabled(app->deadline, SD_EVENT_OFF);
     }
     watchers_tell(app, !app->demanded);
+    app_tell_progress(app);
 }
 
 static void app_set_demanded(struct app *app, bool demanded) {
     app->demanded = demanded;
     if (!demanded) {
-        app->again = false;
+        app->again = app->humble = false;
         sd_event_source_set_enabled(app->deadline, SD_EVENT_OFF);
     }
     container_recount(app->container);
@@ -50,7 +62,9 @@ bool app_may_sleep(const struct app *app) {
 
 /* Runs while the container does, nobody holds a lease and nobody waits. */
 static void app_update_clock(struct app *app) {
-    if (app->container->state != CONTAINER_RUNNING || app->n_leases > 0 || app->demanded) {
+    table_suspect(app);
+    if (app->container->state != CONTAINER_RUNNING || app->n_leases > 0 || app->demanded ||
+        !app_is_admitted(app)) {
         app->idle_since = 0;
         sd_event_source_set_enabled(app->idle, SD_EVENT_OFF);
     } else if (app->idle_since == 0) {
@@ -106,6 +120,17 @@ static void app_become_failed(struct app *app, enum proto_failure failure, const
     app_update_clock(app);
 }
 
+/* It has ended, and those who want it may not start it. */
+static void app_lapse(struct app *app) {
+    struct lease *lease;
+
+    app_set_demanded(app, false);
+    app_set_state(app, APP_IDLE);
+    while ((lease = TAILQ_FIRST(&app->leases)))
+        lease_tell_failed(lease, PROTO_FAILURE_ASLEEP, "it is asleep");
+    app_update_clock(app);
+}
+
 /* Somebody else uses the container. */
 static bool app_has_siblings(const struct app *app) {
     for (size_t i = 0; i < app->container->n_apps; i++) {
@@ -119,7 +144,7 @@ static bool app_has_siblings(const struct app *app) {
 
 /* The container runs, or is about to, and the app is not ready: on_failure says what follows. */
 static void app_fail(struct app *app, enum proto_failure failure, const char *text) {
-    bool stop = app->demanded && app->config->on_failure == ON_FAILURE_STOP;
+    bool stop = app->demanded && !app->humble && app->config->on_failure == ON_FAILURE_STOP;
 
     app_become_failed(app, failure, text);
     if (stop && !app_has_siblings(app))
@@ -231,10 +256,35 @@ static void app_probe(struct app *app) {
         app_fail(app, PROTO_FAILURE_DOCKER, strerror(-r));
 }
 
+void app_inspected(struct app *app) {
+    const char *name = app->config->name;
+    size_t len = strcspn(name, "@");
+
+    app->looked = true;
+    app->foreign =
+        app->labelled && (strncmp(name, app->seen.label, len) != 0 || app->seen.label[len] != '\0');
+    table_suspect(app);
+    if (app->foreign) {
+        app_container_lost(app); /* it was ours before it was made anew */
+        if (app->demanded)
+            app_become_failed(app, PROTO_FAILURE_FOREIGN, app_foreign_text);
+        else if (app->state == APP_PROBING)
+            app_set_state(app, APP_IDLE);
+    } else if (app->demanded && app->container->state == CONTAINER_STOPPING) {
+        container_wake(app->container); /* afterwards */
+    }
+}
+
 void app_container_running(struct app *app) {
     bool published;
 
     if (app->config->broken || app->container->state != CONTAINER_RUNNING)
+        return;
+    if (!app->looked) { /* the container has run for another app so far */
+        container_look(app->container);
+        return;
+    }
+    if (app->foreign)
         return;
     switch (app->state) {
     case APP_READY: {
@@ -276,6 +326,12 @@ void app_container_lost(struct app *app) {
 
 void app_container_stopped(struct app *app, enum proto_failure failure, const char *text) {
     app_container_lost(app);
+    if (app->demanded && !app_is_admitted(app) && failure == PROTO_FAILURE_NONE)
+        return; /* the inspection that it waits for decides */
+    if (app->demanded && app->humble) {
+        app_lapse(app);
+        return;
+    }
     if (app->demanded && app->again && failure == PROTO_FAILURE_EXITED) {
         app->again = false;
         app_set_state(app, APP_WAITING);
@@ -291,24 +347,37 @@ void app_container_stopped(struct app *app, enum proto_failure failure, const ch
 }
 
 void app_container_changed(struct app *app) {
+    if (app->container->state == CONTAINER_MISSING)
+        app->looked = app->foreign = false;
     watchers_tell(app, false);
+    app_tell_progress(app);
     app_update_clock(app);
 }
 
 /* --- what clients ask ----------------------------------------------------------------------- */
 
-static void app_demand(struct app *app, struct lease *lease) {
-    if (!app->demanded) {
+/* wake: whether it may be started for this. */
+static void app_demand(struct app *app, struct lease *lease, bool wake) {
+    bool first = !app->demanded;
+
+    if (first) {
         app->wake_began = now_usec(CLOCK_MONOTONIC);
         app_set_demanded(app, true);
         timer_arm(app->deadline, usec_add(app->wake_began, app->config->start_timeout));
     }
+    if (wake && (first || app->humble))
+        app->again = app->container->state == CONTAINER_RUNNING;
+    app->humble = (first || app->humble) && !wake;
     app_update_clock(app);
-    if (lease)
+    if (lease) {
         lease_tell_starting(lease);
+        lease_tell_progress(lease, app_proto_state(app));
+    }
 }
 
 void app_wake(struct app *app, struct lease *lease) {
+    struct container *container = app->container;
+
     if (app->config->broken) {
         app_become_failed(app, PROTO_FAILURE_BROKEN_APP, "its configuration has errors");
         return;
@@ -321,24 +390,46 @@ void app_wake(struct app *app, struct lease *lease) {
         app_update_clock(app);
         return;
     }
-    if (!app->demanded) {
+    if (!app->demanded || app->humble)
         log_info("app %s: woken", app->config->name);
-        app->again = app->container->state == CONTAINER_RUNNING;
-    }
-    app_demand(app, lease);
+    app_demand(app, lease, true);
     if (app->state == APP_IDLE || app->state == APP_FAILED)
         app_set_state(app, APP_WAITING);
-    container_wake(app->container);
+    if (app->labelled && container->state < CONTAINER_STARTING)
+        app->looked = false;
+    if (app_is_admitted(app))
+        container_wake(container);
+    else
+        container_look(container);
 }
 
-void app_doubt(struct app *app, struct lease *lease) {
+bool app_is_awake(const struct app *app) {
+    if (app->config->broken || !app_is_admitted(app))
+        return false;
+    return app->state == APP_READY ||
+           (app->state == APP_PROBING && app->container->state == CONTAINER_RUNNING &&
+            !app->container->dying);
+}
+
+void app_join(struct app *app, struct lease *lease) {
+    if (app->state == APP_READY)
+        lease_tell_ready(lease, &app->address);
+    else
+        app_demand(app, lease, false);
+}
+
+void app_doubt(struct app *app, struct lease *lease, bool wake) {
     if (app->state == APP_READY) {
-        app_demand(app, lease);
-        app->again = true;
+        app_demand(app, lease, wake);
         app_set_state(app, APP_PROBING);
         container_event(app->container, "");
-    } else {
+    } else if (wake) {
         app_wake(app, lease);
+    } else if (app_is_awake(app)) {
+        app_join(app, lease);
+    } else {
+        lease_tell_failed(lease, PROTO_FAILURE_ASLEEP, "it is asleep");
+        app_update_clock(app);
     }
 }
 
@@ -346,6 +437,11 @@ void app_sleep(struct app *app) {
     struct container *container = app->container;
 
     log_info("app %s: put to sleep by order", app->config->name);
+    if (!app_is_admitted(app)) {
+        if (app->demanded)
+            app_become_failed(app, PROTO_FAILURE_STOPPED, "it was put to sleep");
+        return;
+    }
     for (size_t i = 0; i < container->n_apps; i++)
         if (container->apps[i]->demanded)
             app_become_failed(container->apps[i], PROTO_FAILURE_STOPPED, "it was put to sleep");
@@ -354,58 +450,6 @@ void app_sleep(struct app *app) {
 
 void app_leases_changed(struct app *app) {
     app_update_clock(app);
-}
-
-/* --- for the command line ------------------------------------------------------------------- */
-
-static enum proto_state app_proto_state(const struct app *app) {
-    switch (app->container->state) {
-    case CONTAINER_UNKNOWN:
-        return app->demanded ? PROTO_STATE_STARTING : PROTO_STATE_UNKNOWN;
-    case CONTAINER_MISSING:
-        return PROTO_STATE_MISSING;
-    case CONTAINER_ASLEEP:
-        return app->state == APP_FAILED ? PROTO_STATE_FAILED : PROTO_STATE_ASLEEP;
-    case CONTAINER_PAUSED:
-        return PROTO_STATE_PAUSED;
-    case CONTAINER_STARTING:
-        return PROTO_STATE_STARTING;
-    case CONTAINER_STOPPING:
-        return PROTO_STATE_STOPPING;
-    case CONTAINER_RUNNING:
-        break;
-    }
-    if (app->config->broken || app->state == APP_FAILED)
-        return PROTO_STATE_FAILED;
-    return app->state == APP_READY ? PROTO_STATE_READY : PROTO_STATE_PROBING;
-}
-
-void app_describe(const struct app *app, struct proto_app *ret_message) {
-    struct proto_app message = {
-        .state = app_proto_state(app),
-        .failure = app->failure,
-        .leases = (uint32_t)app->n_leases,
-        .since_usec = app->since > app->container->since ? app->since : app->container->since,
-        .sleep_usec = UINT64_MAX,
-        .wake_usec = app->wake_took,
-    };
-
-    if (app->state == APP_READY)
-        message.address = app->address;
-    if (app->idle_since > 0 && app->config->idle_timeout > 0)
-        message.sleep_usec = usec_sub(usec_add(app->idle_since, app->config->idle_timeout),
-                                      now_usec(CLOCK_MONOTONIC));
-    snprintf(message.app, sizeof(message.app), "%s", app->config->name);
-    snprintf(message.container, sizeof(message.container), "%s", app->container->name);
-    if (app->config->broken) {
-        message.failure = PROTO_FAILURE_BROKEN_APP;
-        snprintf(message.text, sizeof(message.text), "its configuration has errors");
-    } else if (app->text[0]) {
-        snprintf(message.text, sizeof(message.text), "%s", app->text);
-    } else {
-        snprintf(message.text, sizeof(message.text), "%s", app->container->text);
-    }
-    *ret_message = message;
 }
 
 /* --- life ----------------------------------------------------------------------------------- */
@@ -448,9 +492,12 @@ void app_free(struct app *app) {
         return;
     while ((lease = TAILQ_FIRST(&app->leases)))
         lease_tell_gone(lease);
-    watchers_tell(app, true);
+    watchers_part(app);
+    if (app->suspect)
+        TAILQ_REMOVE(&app->engine->suspects, app, in_suspects);
     probe_free(app->probe);
     sd_event_source_disable_unref(app->deadline);
     sd_event_source_disable_unref(app->idle);
+    config_instance_free(app->own);
     free(app);
 }

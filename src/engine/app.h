@@ -10,6 +10,10 @@
  * From a demand until READY or FAILED one deadline runs, start_timeout. The idle clock runs while
  * the container is RUNNING, nobody holds a lease and nobody waits; when it ends, the container
  * sleeps if its other apps agree.
+ *
+ * The instance of a template may use a container only if it carries the template's label. As anybody
+ * may have made a container of that name since it was last seen, it is inspected before each start,
+ * and the app is admitted by what that says.
  */
 #pragma once
 
@@ -26,6 +30,9 @@ struct client;
 struct app {
     struct engine *engine;
     const struct config_app *config;
+    struct config_app *own; /* config, when the app is an instance or a member; else NULL */
+    bool labelled;          /* the instance of a template */
+    bool kept;              /* while another configuration is put in force: it goes on */
     struct container *container;
     enum app_state state;
     usec_t since;  /* realtime: in this state since */
@@ -35,6 +42,9 @@ struct app {
      * started, and the demand has not failed.
      */
     bool again;
+    bool humble;  /* all who want it may not wake it: it is not started, and not stopped for them */
+    bool looked;  /* seen holds */
+    bool foreign; /* the container lacks the label */
     struct docker_container seen; /* the container's inspection, with this app's network and port */
     usec_t wake_began;
     usec_t wake_took; /* the last wake that succeeded; 0: none */
@@ -49,7 +59,14 @@ struct app {
     size_t n_leases;
     TAILQ_HEAD(, lease) leases;    /* client.c's, those not yet ended */
     TAILQ_HEAD(, client) watchers; /* administrators that wait for it */
+    bool suspect;                  /* see table_suspect() */
+    TAILQ_ENTRY(app) in_suspects;
 };
+
+/* Whether it may use its container, as far as that is known. */
+static inline bool app_is_admitted(const struct app *app) {
+    return !app->labelled || (app->looked && !app->foreign);
+}
 
 int app_new(struct engine *engine, const struct config_app *config, struct container *container,
             struct app **ret_app);
@@ -61,8 +78,18 @@ void app_free(struct app *app);
  * is told READY, STARTING or FAILED at once, and what becomes of it later.
  */
 void app_wake(struct app *app, struct lease *lease);
-/* The lease's front was refused at the app's address: probes again before READY is repeated. */
-void app_doubt(struct app *app, struct lease *lease);
+/*
+ * The same for one who may not wake it (PROTO_LEASE_AWAKE): app_is_awake() has said yes. Docker is
+ * not asked. Should it turn out to have ended, the lease is told PROTO_FAILURE_ASLEEP.
+ */
+void app_join(struct app *app, struct lease *lease);
+/* It is ready, or it runs and only its readiness is still to be found out. */
+bool app_is_awake(const struct app *app);
+/*
+ * The lease's front was refused at the app's address: probes again before READY is repeated. wake:
+ * whether it is to be started if it has ended.
+ */
+void app_doubt(struct app *app, struct lease *lease, bool wake);
 /* An administrator's order, whoever uses it. */
 void app_sleep(struct app *app);
 /* A lease was added to or removed from its list. */
@@ -71,10 +98,14 @@ void app_leases_changed(struct app *app);
 bool app_may_sleep(const struct app *app);
 
 /* What the container tells. */
+void app_inspected(struct app *app);         /* seen is new; what follows from it comes after */
 void app_container_running(struct app *app); /* or has been inspected again */
 void app_container_lost(struct app *app);    /* it died; whether for good is not known yet */
 void app_container_stopped(struct app *app, enum proto_failure failure, const char *text);
 void app_container_changed(struct app *app); /* its state, for watchers */
 
-/* For the command line. */
+extern const char app_foreign_text[]; /* why an app is foreign */
+
+/* For the command line, and for fronts that wait. */
+enum proto_state app_proto_state(const struct app *app);
 void app_describe(const struct app *app, struct proto_app *ret_message);

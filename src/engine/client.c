@@ -52,22 +52,16 @@ static void client_kill(struct client *client) {
     sd_event_source_set_enabled(client->server->reaper, SD_EVENT_ONESHOT);
 }
 
-void lease_free(struct lease *lease) {
-    struct app *app = lease->app;
-
-    TAILQ_REMOVE(&lease->client->leases, lease, in_client);
-    if (app) {
-        TAILQ_REMOVE(&app->leases, lease, in_app);
-        app->n_leases--;
-    }
-    free(lease);
-    if (app)
-        app_leases_changed(app);
+void client_watch(struct client *client, struct app *app) {
+    client->app = app;
+    TAILQ_INSERT_TAIL(&app->watchers, client, in_app);
 }
 
-static void client_unwatch(struct client *client) {
-    if (client->state == CLIENT_WATCHING && client->app)
-        TAILQ_REMOVE(&client->app->watchers, client, in_app);
+void client_unwatch(struct client *client) {
+    if (!client->app)
+        return;
+    TAILQ_REMOVE(&client->app->watchers, client, in_app);
+    table_suspect(client->app);
     client->app = NULL;
 }
 
@@ -76,6 +70,7 @@ static void client_free(struct client *client) {
 
     while ((lease = TAILQ_FIRST(&client->leases)))
         lease_free(lease);
+    client_logs_done(client);
     client_unwatch(client);
     TAILQ_REMOVE(&client->server->clients, client, in_server);
     client->server->listeners[client->kind].n--;
@@ -117,77 +112,6 @@ bool client_send(struct client *client, enum proto_opcode opcode, union proto_me
     return false;
 }
 
-static void lease_send(struct lease *lease) {
-    union proto_message message = {0};
-    enum proto_opcode opcode = PROTO_GONE;
-
-    switch (lease->news) {
-    case NEWS_NONE:
-        return;
-    case NEWS_READY:
-        opcode = PROTO_READY;
-        message.ready.serial = lease->serial;
-        message.ready.address = lease->told;
-        memcpy(message.ready.app, lease->name, sizeof(lease->name));
-        break;
-    case NEWS_FAILED:
-        opcode = PROTO_FAILED;
-        message.failed.serial = lease->serial;
-        message.failed.failure = lease->failure;
-        memcpy(message.failed.app, lease->name, sizeof(lease->name));
-        memcpy(message.failed.text, lease->text, sizeof(lease->text));
-        break;
-    case NEWS_STARTING:
-    case NEWS_GONE:
-        opcode = lease->news == NEWS_GONE ? PROTO_GONE : PROTO_STARTING;
-        message.lease.serial = lease->serial;
-        memcpy(message.lease.app, lease->name, sizeof(lease->name));
-        break;
-    }
-    if (!client_send(lease->client, opcode, &message))
-        return;
-    lease->news = NEWS_NONE;
-    if (!lease->app)
-        lease_free(lease);
-}
-
-/* The app has done with it; it lives on only until its front knows. */
-static void lease_end(struct lease *lease) {
-    TAILQ_REMOVE(&lease->app->leases, lease, in_app);
-    lease->app->n_leases--;
-    lease->app = NULL;
-}
-
-void lease_tell_starting(struct lease *lease) {
-    if (lease->news == NEWS_STARTING)
-        return;
-    lease->told.family = AF_UNSPEC;
-    lease->news = NEWS_STARTING;
-    lease_send(lease);
-}
-
-void lease_tell_ready(struct lease *lease, const struct proto_address *address) {
-    if (memcmp(&lease->told, address, sizeof(*address)) == 0)
-        return;
-    lease->told = *address;
-    lease->news = NEWS_READY;
-    lease_send(lease);
-}
-
-void lease_tell_failed(struct lease *lease, enum proto_failure failure, const char *text) {
-    lease->failure = failure;
-    snprintf(lease->text, sizeof(lease->text), "%s", text);
-    lease->news = NEWS_FAILED;
-    lease_end(lease);
-    lease_send(lease);
-}
-
-void lease_tell_gone(struct lease *lease) {
-    lease->news = NEWS_GONE;
-    lease_end(lease);
-    lease_send(lease);
-}
-
 static bool client_send_app(struct client *client, const struct app *app) {
     union proto_message message;
 
@@ -202,26 +126,59 @@ void client_end(struct client *client, uint32_t result, const char *text) {
     client->text = text;
 }
 
+static struct app *client_next_app(struct client *client) {
+    struct app *app = table_next(client->engine, client->scope, client->last);
+
+    if (!app)
+        client_end(client, client->result, client->result ? client->text : "");
+    return app;
+}
+
+static void client_flush_listing(struct client *client) {
+    struct app *app;
+
+    while ((app = client_next_app(client)) && client_send_app(client, app))
+        snprintf(client->last, sizeof(client->last), "%s", app->config->name);
+}
+
+static void client_flush_watching(struct client *client) {
+    struct app *app;
+
+    for (;;) {
+        if (client->app && client->news) {
+            if (!client_send_app(client, client->app))
+                return;
+            client->news = false;
+        }
+        if (client->app && !client->over)
+            return;
+        client_unwatch(client);
+        app = client_next_app(client);
+        if (!app)
+            return;
+        snprintf(client->last, sizeof(client->last), "%s", app->config->name);
+        client_watch(client, app);
+        client->news = true;
+        client->over = !app->demanded;
+        if (client->over && app->state != APP_READY)
+            client->result = EIO;
+    }
+}
+
 void client_flush(struct client *client) {
     union proto_message message = {0};
-    struct engine *engine = client->engine;
     struct lease *lease, *next;
 
     for (lease = TAILQ_FIRST(&client->leases); lease && !client->blocked; lease = next) {
         next = TAILQ_NEXT(lease, in_client);
         lease_send(lease);
     }
-    if (client->state == CLIENT_LISTING) {
-        while (client->next < engine->n_apps && client_send_app(client, engine->apps[client->next]))
-            client->next++;
-        if (client->next >= engine->n_apps)
-            client_end(client, 0, "");
-    }
-    if (client->state == CLIENT_WATCHING && client->news && client_send_app(client, client->app))
-        client->news = false;
-    if (client->state == CLIENT_ENDING && client->app && client_send_app(client, client->app))
-        client->app = NULL;
-    if (client->state == CLIENT_ENDING && !client->app) {
+    client_logs_flush(client);
+    if (client->state == CLIENT_LISTING)
+        client_flush_listing(client);
+    if (client->state == CLIENT_WATCHING)
+        client_flush_watching(client);
+    if (client->state == CLIENT_ENDING) {
         message.end.result = client->result;
         snprintf(message.end.text, sizeof(message.end.text), "%s", client->text);
         if (client_send(client, PROTO_END, &message))
@@ -229,27 +186,30 @@ void client_flush(struct client *client) {
     }
 }
 
-void client_end_with(struct client *client, struct app *app, uint32_t result, const char *text) {
-    client_end(client, result, text);
-    client->app = app;
-    client_flush(client);
-    if (client->state == CLIENT_ENDING) /* blocked: the app may be gone when there is room again */
-        client->app = NULL;
-}
-
 void watchers_tell(struct app *app, bool ended) {
     struct client *client = TAILQ_FIRST(&app->watchers), *next;
 
     for (; client; client = next) {
         next = TAILQ_NEXT(client, in_app);
-        if (!ended) {
-            client->news = true;
-            client_flush(client);
-        } else if (app->state == APP_READY) {
-            client_end_with(client, app, 0, "");
-        } else {
-            client_end_with(client, app, EIO, "it did not become ready");
-        }
+        if (client->state != CLIENT_WATCHING)
+            continue;
+        client->news = true;
+        client->over = client->over || ended;
+        if (ended && app->state != APP_READY)
+            client->result = EIO;
+        client_flush(client);
+    }
+}
+
+void watchers_part(struct app *app) {
+    struct client *client;
+
+    while ((client = TAILQ_FIRST(&app->watchers))) {
+        client_unwatch(client);
+        if (client->state != CLIENT_WATCHING)
+            continue;
+        client->result = EIO;
+        client_flush(client);
     }
 }
 
@@ -305,6 +265,7 @@ static int client_new(struct listener *listener, int fd) {
     client->kind = listener->kind;
     client->fd = fd;
     TAILQ_INIT(&client->leases);
+    TAILQ_INIT(&client->readings);
     r = sd_event_add_io(listener->server->engine->event, &client->io, fd, EPOLLIN, on_client,
                         client);
     if (r < 0) {

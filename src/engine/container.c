@@ -7,6 +7,7 @@
 
 #include "app.h"
 #include "log.h"
+#include "table.h"
 
 /* Beyond the container's own stop_timeout or the app's start_timeout. */
 #define CALL_MARGIN   (15 * USEC_PER_SEC)
@@ -27,13 +28,18 @@ void container_recount(struct container *c) {
     bool active = c->state == CONTAINER_STARTING || c->state == CONTAINER_STOPPING;
 
     if (c->state == CONTAINER_RUNNING) {
-        active = c->n_apps > 0;
-        for (size_t i = 0; i < c->n_apps; i++)
-            if (c->apps[i]->config->idle_timeout == 0 || c->apps[i]->config->broken)
-                active = false;
-        for (size_t i = 0; i < c->n_apps; i++)
-            if (c->apps[i]->demanded)
-                active = true;
+        bool wanted = false, sleepless = false;
+
+        for (size_t i = 0; i < c->n_apps; i++) {
+            const struct app *app = c->apps[i];
+
+            if (!app_is_admitted(app))
+                continue;
+            active = true;
+            wanted = wanted || app->demanded;
+            sleepless = sleepless || app->config->idle_timeout == 0 || app->config->broken;
+        }
+        active = wanted || (active && !sleepless);
     }
     if (active != c->active) {
         c->active = active;
@@ -55,11 +61,20 @@ static void container_set_state(struct container *c, enum container_state state)
         app_container_changed(c->apps[i]);
 }
 
+/* Somebody wants it to run who may. */
 static bool container_wanted(const struct container *c) {
     for (size_t i = 0; i < c->n_apps; i++)
-        if (c->apps[i]->demanded)
+        if (c->apps[i]->demanded && app_is_admitted(c->apps[i]))
             return true;
     return false;
+}
+
+/* Somebody waits for it: for a start, or for the inspection that comes before one. */
+static bool container_awaited(const struct container *c) {
+    for (size_t i = 0; i < c->n_apps && c->state < CONTAINER_STARTING; i++)
+        if (c->apps[i]->demanded)
+            return true;
+    return c->state == CONTAINER_STARTING;
 }
 
 /* It does not run (any more): state is ASLEEP, PAUSED or MISSING. Apps may ask for it at once. */
@@ -106,7 +121,7 @@ static void container_retry(struct container *c, const char *text) {
 
     if (c->away_since == 0)
         c->away_since = now;
-    if (c->state == CONTAINER_STARTING && now - c->away_since >= PATIENCE) {
+    if (container_awaited(c) && now - c->away_since >= PATIENCE) {
         container_set_stopped(c, CONTAINER_UNKNOWN, PROTO_FAILURE_DOCKER, text);
         return;
     }
@@ -284,7 +299,10 @@ static void container_update(struct container *c, const struct docker_container 
             break; /* it is still to be started */
         if (c->state == CONTAINER_STARTING || c->state == CONTAINER_RUNNING)
             container_exited(c, info);
-        else if (c->state != CONTAINER_ASLEEP)
+        else if (container_wanted(c)) { /* it was to be looked at before the start */
+            c->pause = PAUSE_FIRST;
+            container_bring_up(c, "start");
+        } else if (c->state != CONTAINER_ASLEEP)
             container_set_stopped(c, CONTAINER_ASLEEP, PROTO_FAILURE_NONE, "");
         break;
     }
@@ -296,13 +314,15 @@ static void on_inspected(void *userdata, const struct docker_result *result) {
 
     c->inspect = NULL;
     engine_count_inspecting(c->engine, -1);
+    for (size_t i = 0; i < c->n_apps; i++)
+        table_suspect(c->apps[i]); /* one may have been kept for this answer alone */
     if (c->inspect_again) {
         c->inspect_again = false;
         container_inspect(c);
         return;
     }
     if (result->result == 0 && result->status == 404) {
-        if (!c->call && c->state != CONTAINER_MISSING)
+        if (!c->call && (c->state != CONTAINER_MISSING || container_awaited(c)))
             container_refused(c, CONTAINER_MISSING, PROTO_FAILURE_MISSING, "");
         return;
     }
@@ -317,6 +337,10 @@ static void on_inspected(void *userdata, const struct docker_result *result) {
         container_retry(c, "Docker's answer cannot be understood");
         return;
     }
+    c->away_since = 0;
+    for (size_t i = 0; i < c->n_apps; i++)
+        app_inspected(c->apps[i]);
+    container_recount(c); /* apps may have been admitted, or not any more */
     container_update(c, &c->apps[0]->seen);
 }
 
@@ -335,6 +359,11 @@ static void container_inspect(struct container *c) {
         container_retry(c, strerror(-r));
     else
         engine_count_inspecting(c->engine, 1);
+}
+
+void container_look(struct container *c) {
+    if (!c->inspect)
+        container_inspect(c);
 }
 
 void container_event(struct container *c, const char *action) {
@@ -414,7 +443,7 @@ void container_sleep_if_idle(struct container *c) {
     if (c->state != CONTAINER_RUNNING)
         return;
     for (size_t i = 0; i < c->n_apps; i++)
-        if (!app_may_sleep(c->apps[i]))
+        if (app_is_admitted(c->apps[i]) && !app_may_sleep(c->apps[i]))
             return;
     log_info("container %s: idle, put to sleep", c->name);
     container_sleep(c);
@@ -468,4 +497,12 @@ int container_add_app(struct container *c, struct app *app) {
     apps[c->n_apps++] = app;
     c->apps = apps;
     return 0;
+}
+
+void container_remove_app(struct container *c, const struct app *app) {
+    for (size_t i = 0; i < c->n_apps; i++)
+        if (c->apps[i] == app) {
+            c->apps[i] = c->apps[--c->n_apps];
+            return;
+        }
 }

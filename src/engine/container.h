@@ -13,20 +13,21 @@
  *   RUNNING   its apps are probed or ready.          stop -> STOPPING, died -> ASLEEP
  *   STOPPING  a stop of ours is in flight; a demand is remembered and starts it afterwards.
  *
- * Several apps may share a container. It sleeps when all of them are idle.
+ * Several apps may share a container. It sleeps when all of them are idle. Apps that are not admitted
+ * to it (app.h) have no say in that, and wake nothing.
  */
 #pragma once
 
 #include "engine.h"
 
-enum container_state {
-    CONTAINER_UNKNOWN,
-    CONTAINER_MISSING,
-    CONTAINER_ASLEEP,
-    CONTAINER_PAUSED,
-    CONTAINER_STARTING,
-    CONTAINER_RUNNING,
-    CONTAINER_STOPPING,
+enum container_state { /* those in which it does not run come first */
+                       CONTAINER_UNKNOWN,
+                       CONTAINER_MISSING,
+                       CONTAINER_ASLEEP,
+                       CONTAINER_PAUSED,
+                       CONTAINER_STARTING,
+                       CONTAINER_RUNNING,
+                       CONTAINER_STOPPING,
 };
 
 struct container {
@@ -54,6 +55,7 @@ struct container {
 int container_new(struct engine *engine, const char *name, struct container **ret_container);
 void container_free(struct container *container);
 int container_add_app(struct container *container, struct app *app);
+void container_remove_app(struct container *container, const struct app *app);
 
 /* Wants it to run; the apps are told by app_container_*(). Idempotent. */
 void container_wake(struct container *container);
@@ -62,6 +64,8 @@ void container_sleep(struct container *container);
 /* The same when no app of it is in use or has a clock that still runs. */
 void container_sleep_if_idle(struct container *container);
 
+/* Inspects it; app_inspected() of each app says more. */
+void container_look(struct container *container);
 /* Docker says that something happened to it. */
 void container_event(struct container *container, const char *action);
 /* Docker's listing has it with this status, or (found = false) does not have it. */

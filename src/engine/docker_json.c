@@ -2,12 +2,11 @@
 #include "docker_json.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "util.h"
-#include <errno.h>
+#include <time.h>
 
 static void json_cleanup(json_t **json) {
     json_decref(*json);
@@ -148,11 +147,46 @@ static void find_published(const json_t *ports, uint16_t port, struct proto_addr
     address_from_text(ip, (uint16_t)published, ret_address);
 }
 
+/* A label that is longer than any name of ours is none of ours. */
+static void copy_label(const json_t *labels, char ret_label[static PROTO_NAME_MAX]) {
+    if (copy(ret_label, PROTO_NAME_MAX, string_at(labels, DOCKER_LABEL)) < 0)
+        ret_label[0] = '\0';
+}
+
+/* The microseconds behind a second, of any number of digits; moves *text behind them. */
+static usec_t parse_fraction(const char **text) {
+    usec_t usec = 0, unit = USEC_PER_SEC / 10;
+
+    if (**text != '.')
+        return 0;
+    for ((*text)++; **text >= '0' && **text <= '9'; (*text)++, unit /= 10)
+        usec += (usec_t)(**text - '0') * unit;
+    return usec;
+}
+
+/* A moment as Go writes it (RFC 3339). 0 for one before 1970: Docker says year 1 for never. */
+static usec_t parse_time(const char *text) {
+    struct tm tm = {0}, zone = {0};
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    usec_t fraction;
+    time_t seconds;
+
+    if (!rest)
+        return 0;
+    fraction = parse_fraction(&rest);
+    rest = strptime(rest, "%z", &zone);
+    if (!rest || *rest != '\0')
+        return 0;
+    seconds = timegm(&tm) - zone.tm_gmtoff;
+    return seconds > 0 ? (usec_t)seconds * USEC_PER_SEC + fraction : 0;
+}
+
 int docker_parse_inspect(const char *text, size_t size, const char *network, uint16_t port,
                          struct docker_container *ret_container) {
     auto_json json_t *json = parse(text, size);
     struct docker_container c = {.health = DOCKER_HEALTH_NONE};
     const json_t *state = json_object_get(json, "State"), *health;
+    const json_t *config = json_object_get(json, "Config");
     const json_t *settings = json_object_get(json, "NetworkSettings");
     const json_t *networks = json_object_get(settings, "Networks");
     const char *mode = string_at(json_object_get(json, "HostConfig"), "NetworkMode");
@@ -168,7 +202,10 @@ int docker_parse_inspect(const char *text, size_t size, const char *network, uin
     c.health = health_from_text(string_at(health, "Status"));
     c.exit_code = (int)json_integer_value(json_object_get(state, "ExitCode"));
     c.oom_killed = json_is_true(json_object_get(state, "OOMKilled"));
-    c.exposed_port = exposed_port(json_object_get(json_object_get(json, "Config"), "ExposedPorts"));
+    c.exposed_port = exposed_port(json_object_get(config, "ExposedPorts"));
+    c.tty = json_is_true(json_object_get(config, "Tty"));
+    copy_label(json_object_get(config, "Labels"), c.label);
+    c.started = parse_time(string_at(state, "StartedAt"));
 
     find_address(networks, network, &c.address);
     /* In the host's network its ports are this machine's. */
@@ -181,7 +218,7 @@ int docker_parse_inspect(const char *text, size_t size, const char *network, uin
 }
 
 int docker_parse_list(const char *text, size_t size,
-                      int (*each)(void *userdata, const char *name, enum docker_status status),
+                      int (*each)(void *userdata, const struct docker_listed *listed),
                       void *userdata) {
     auto_json json_t *json = parse(text, size);
     const json_t *container, *name;
@@ -190,9 +227,11 @@ int docker_parse_list(const char *text, size_t size,
     if (!json_is_array(json))
         return -EBADMSG;
     json_array_foreach (json, i, container) {
-        enum docker_status status;
+        struct docker_listed listed = {
+            .label = string_at(json_object_get(container, "Labels"), DOCKER_LABEL),
+        };
 
-        if (status_from_text(string_at(container, "State"), &status) < 0)
+        if (status_from_text(string_at(container, "State"), &listed.status) < 0)
             continue; /* a state of tomorrow, of a container that may not even be ours */
         json_array_foreach (json_object_get(container, "Names"), j, name) {
             const char *s = json_string_value(name);
@@ -204,7 +243,8 @@ int docker_parse_list(const char *text, size_t size,
                 s++;
             if (strchr(s, '/')) /* a link's alias: "/other/alias" */
                 continue;
-            r = each(userdata, s, status);
+            listed.name = s;
+            r = each(userdata, &listed);
             if (r < 0)
                 return r;
         }
@@ -230,6 +270,7 @@ int docker_parse_event(const char *text, size_t size, struct docker_event *ret_e
         if (copy(event.name, sizeof(event.name), string_at(attributes, "name")) < 0 ||
             copy(event.old_name, sizeof(event.old_name), old_name) < 0)
             return -EBADMSG;
+        copy_label(attributes, event.label);
     }
     *ret_event = event;
     return 0;

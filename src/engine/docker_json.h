@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "proto.h"
+#include "util.h"
 
 enum docker_status {
     DOCKER_CREATED,
@@ -36,6 +37,9 @@ enum {
     DOCKER_MESSAGE_MAX = 200, /* an error message, cut */
 };
 
+/* The label that says which template a container is an instance of. */
+#define DOCKER_LABEL "dockwake.app"
+
 /* GET /containers/{id}/json */
 struct docker_container {
     char id[DOCKER_ID_MAX];
@@ -43,6 +47,9 @@ struct docker_container {
     enum docker_health health;
     int exit_code;
     bool oom_killed;
+    bool tty;                       /* its output is one stream without frames */
+    char label[PROTO_NAME_MAX];     /* the value of DOCKER_LABEL; "" */
+    usec_t started;                 /* realtime: its last start; 0: never */
     uint16_t exposed_port;          /* the only TCP port it exposes; 0: none or several */
     struct proto_address address;   /* in the network asked for, with port 0; AF_UNSPEC: none */
     struct proto_address published; /* of the port asked for, on this machine; AF_UNSPEC: none */
@@ -57,8 +64,14 @@ int docker_parse_inspect(const char *text, size_t size, const char *network, uin
 
 /* GET /containers/json: calls each() for every name of every container. A negative return ends it.
  */
+struct docker_listed {
+    const char *name;
+    const char *label; /* the value of DOCKER_LABEL; "" */
+    enum docker_status status;
+};
+
 int docker_parse_list(const char *text, size_t size,
-                      int (*each)(void *userdata, const char *name, enum docker_status status),
+                      int (*each)(void *userdata, const struct docker_listed *listed),
                       void *userdata);
 
 /* One line of GET /events. Only containers' events matter; others give an empty action. */
@@ -66,6 +79,7 @@ struct docker_event {
     char action[64]; /* "start", "die", "health_status: healthy", ... in Docker's words */
     char name[DOCKER_NAME_MAX];
     char old_name[DOCKER_NAME_MAX]; /* action "rename" */
+    char label[PROTO_NAME_MAX];     /* the value of DOCKER_LABEL; "" */
 };
 
 int docker_parse_event(const char *text, size_t size, struct docker_event *ret_event);

@@ -1,4 +1,4 @@
-/* docker_private.h - what docker.c and docker_stream.c share. */
+/* docker_private.h - what docker.c and those who read streams share: docker_stream.c, logs.c. */
 #pragma once
 
 #include "docker.h"

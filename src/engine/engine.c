@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app.h"
 #include "client.h"
 #include "container.h"
 #include "log.h"
+#include "table.h"
 
 #define LIST_RETRY (500 * USEC_PER_MSEC)
 
@@ -73,6 +73,7 @@ static int on_post(sd_event_source *source, void *userdata) {
         if (engine->n_active == 0)
             engine_mark(engine, false);
     }
+    table_sweep(engine);
     if (!server_is_idle(engine->server))
         engine->waits = false;
     if (engine->waits)
@@ -84,13 +85,16 @@ static int on_post(sd_event_source *source, void *userdata) {
 
 /* --- Docker's listing and events ------------------------------------------------------------ */
 
-static int on_listed_container(void *userdata, const char *name, enum docker_status status) {
+static int on_listed_container(void *userdata, const struct docker_listed *listed) {
     struct engine *engine = userdata;
-    struct container *container = engine_find_container(engine, name);
+    struct container *container;
 
+    if (listed->status == DOCKER_RUNNING || listed->status == DOCKER_RESTARTING)
+        table_notice(engine, listed->name, listed->label);
+    container = engine_find_container(engine, listed->name);
     if (container) {
         container->round = engine->round;
-        container_listed(container, true, status);
+        container_listed(container, true, listed->status);
     }
     return 0;
 }
@@ -175,9 +179,12 @@ static void on_stream_down(void *userdata, const char *text) {
 
 static void on_stream_event(void *userdata, const struct docker_event *event) {
     struct engine *engine = userdata;
-    struct container *container = engine_find_container(engine, event->name);
+    struct container *container;
 
     log_debug("Docker: %s %s", event->name, event->action);
+    if (strcmp(event->action, "start") == 0 || strcmp(event->action, "unpause") == 0)
+        table_notice(engine, event->name, event->label);
+    container = engine_find_container(engine, event->name);
     if (container)
         container_event(container, event->action);
     if (event->old_name[0]) {
@@ -205,147 +212,7 @@ void engine_look(struct engine *engine) {
     }
 }
 
-/* --- the table ------------------------------------------------------------------------------ */
-
-static int compare_app(const void *name, const void *element) {
-    return strcmp(name, (*(struct app *const *)element)->config->name);
-}
-
-static struct app **find_slot(struct engine *engine, const char *name) {
-    if (engine->n_apps == 0) /* bsearch(3) takes no NULL */
-        return NULL;
-    return bsearch(name, engine->apps, engine->n_apps, sizeof(struct app *), compare_app);
-}
-
-struct app *engine_find_app(struct engine *engine, const char *name) {
-    struct app **found = find_slot(engine, name);
-
-    return found ? *found : NULL;
-}
-
-static int compare_container(const void *name, const void *element) {
-    return strcmp(name, (*(struct container *const *)element)->name);
-}
-
-struct container *engine_find_container(struct engine *engine, const char *name) {
-    struct container **found = NULL;
-
-    if (engine->n_containers > 0)
-        found = bsearch(name, engine->containers, engine->n_containers, sizeof(struct container *),
-                        compare_container);
-    return found ? *found : NULL;
-}
-
-static int compare_names(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* A broken app's container may be unknown; it is never touched. */
-static const char *container_name(const struct config_app *config) {
-    return config->container && !config->broken ? config->container : config->name;
-}
-
-/* The containers that config names, each once, sorted; those that are known already are kept. */
-static int table_containers(struct engine *engine, const struct config *config,
-                            struct container ***ret_containers, size_t *ret_n) {
-    auto_free const char **names = calloc(config->n_apps + 1, sizeof(*names));
-    struct container **containers = calloc(config->n_apps + 1, sizeof(*containers));
-    size_t n = 0;
-    int r;
-
-    if (!names || !containers) {
-        free(containers);
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < config->n_apps; i++)
-        names[i] = container_name(config->apps[i]);
-    qsort(names, config->n_apps, sizeof(*names), compare_names);
-    for (size_t i = 0; i < config->n_apps; i++) {
-        struct container *known;
-
-        if (i > 0 && strcmp(names[i - 1], names[i]) == 0)
-            continue;
-        known = engine_find_container(engine, names[i]);
-        if (known) {
-            known->n_apps = 0;
-            containers[n++] = known;
-            continue;
-        }
-        r = container_new(engine, names[i], &containers[n]);
-        if (r < 0) { /* the caller ends the process: nothing is taken back */
-            free(containers);
-            return r;
-        }
-        n++;
-    }
-    *ret_containers = containers;
-    *ret_n = n;
-    return 0;
-}
-
-static struct container *find_in(struct container **containers, size_t n, const char *name) {
-    struct container **found = bsearch(name, containers, n, sizeof(*containers), compare_container);
-
-    return *found;
-}
-
-/*
- * Puts config in force. Apps that stay on their container keep their state and their leases. On
- * failure the table is in pieces and the process has to end.
- */
-static int engine_adopt(struct engine *engine, struct config *config) {
-    struct container **containers, **old_containers = engine->containers;
-    struct app **apps = calloc(config->n_apps + 1, sizeof(*apps)), **old_apps = engine->apps;
-    auto_free bool *kept = calloc(engine->n_apps + 1, sizeof(*kept));
-    size_t n_containers, n_old = engine->n_apps, n_old_containers = engine->n_containers;
-    int r;
-
-    if (!apps || !kept) {
-        free(apps);
-        return -ENOMEM;
-    }
-    r = table_containers(engine, config, &containers, &n_containers);
-    if (r < 0) {
-        free(apps);
-        return r;
-    }
-    for (size_t i = 0; i < config->n_apps; i++) {
-        const struct config_app *c = config->apps[i];
-        struct container *container = find_in(containers, n_containers, container_name(c));
-        struct app **known = find_slot(engine, c->name);
-
-        if (known && (*known)->container == container) {
-            kept[known - old_apps] = true;
-            apps[i] = *known;
-            r = container_add_app(container, *known);
-        } else {
-            r = app_new(engine, c, container, &apps[i]);
-        }
-        if (r < 0)
-            return r;
-    }
-
-    /* From here on nothing fails. What ends is told while its old names are still there. */
-    for (size_t i = 0; i < n_old; i++)
-        if (!kept[i])
-            app_free(old_apps[i]);
-    for (size_t i = 0; i < config->n_apps; i++)
-        apps[i]->config = config->apps[i];
-    engine->apps = apps;
-    engine->n_apps = config->n_apps;
-    engine->containers = containers;
-    engine->n_containers = n_containers;
-    for (size_t i = 0; i < n_old_containers; i++)
-        if (engine_find_container(engine, old_containers[i]->name) != old_containers[i])
-            container_free(old_containers[i]);
-    for (size_t i = 0; i < n_containers; i++)
-        container_recount(containers[i]);
-    free(old_apps);
-    free(old_containers);
-    config_free(engine->config);
-    engine->config = config;
-    return 0;
-}
+/* --- the configuration ---------------------------------------------------------------------- */
 
 int engine_reload(struct engine *engine) {
     struct config_errors errors = {0};
@@ -370,14 +237,14 @@ int engine_reload(struct engine *engine) {
         log_notice("another Docker: starting afresh");
         return sd_event_exit(engine->event, ENGINE_EXIT_AGAIN);
     }
-    r = engine_adopt(engine, config);
+    r = table_adopt(engine, config);
     if (r < 0) {
         log_error("the new configuration cannot be put in force: %s", strerror(-r));
         return sd_event_exit(engine->event, ENGINE_EXIT_AGAIN);
     }
     if (engine->stream_up)
         engine_list(engine);
-    log_info("configuration read, %zu apps", engine->n_apps);
+    log_info("configuration read, %zu apps", engine->config->n_apps);
     return 0;
 }
 
@@ -404,6 +271,7 @@ int engine_new(sd_event *event, const struct config_paths *paths, const char *ma
     if (!engine)
         return -ENOMEM;
     engine->event = sd_event_ref(event);
+    TAILQ_INIT(&engine->suspects);
     engine->paths = *paths;
     engine->marker = marker;
     engine->marked = marker && access(marker, F_OK) == 0;
@@ -413,7 +281,7 @@ int engine_new(sd_event *event, const struct config_paths *paths, const char *ma
     config_errors_done(&errors);
     if (r < 0)
         goto fail;
-    r = engine_adopt(engine, config);
+    r = table_adopt(engine, config);
     if (r < 0) {
         config_free(config);
         goto fail;
@@ -459,13 +327,8 @@ void engine_free(struct engine *engine) {
     if (!engine)
         return;
     server_free(engine->server); /* fronts see the end of the connection, and no other news */
-    for (size_t i = 0; i < engine->n_apps; i++)
-        app_free(engine->apps[i]);
-    engine->marker = NULL; /* what is awake stays so: the next engine shall know */
-    for (size_t i = 0; i < engine->n_containers; i++)
-        container_free(engine->containers[i]);
-    free(engine->apps);
-    free(engine->containers);
+    engine->marker = NULL;       /* what is awake stays so: the next engine shall know */
+    table_free(engine);
     docker_stream_free(engine->stream);
     docker_call_free(engine->list);
     sd_event_source_disable_unref(engine->retry);

@@ -5,15 +5,18 @@
  * engine owns apps, a client owns its leases. Layers, each calling down and told of changes by the
  * functions named in its header:
  *
- *     client.c      the two sockets, who is connected, what they are told
+ *     client.c      the two sockets, who is connected, what they are told; client_leases.c,
+ *                   client_logs.c
  *     request.c     the permit table, and what is asked                      (tells apps)
  *     app.c         an app's readiness, its waiters, its idle clock          (tells containers)
  *     container.c   what a container does and is asked to do                 (calls Docker)
- *     engine.c      the table, Docker's listing and events, leaving
+ *     table.c       which apps and containers there are
+ *     engine.c      Docker's listing and events, leaving
  */
 #pragma once
 
 #include <stdbool.h>
+#include <sys/queue.h>
 #include <systemd/sd-event.h>
 
 #include "config.h"
@@ -23,6 +26,8 @@
 /* How exactly timers are kept: what a client waits for, and what only has to happen some time. */
 #define ENGINE_TIMER_EXACT  USEC_PER_MSEC
 #define ENGINE_TIMER_COARSE (100 * USEC_PER_MSEC)
+
+enum { ENGINE_LOGS_MAX = 64 }; /* logs that are read at a time, for all fronts */
 
 struct app;
 struct container;
@@ -45,9 +50,12 @@ struct engine {
     struct config_paths paths;
     struct config *config;
     size_t n_apps;
-    struct app **apps; /* sorted by name, one for each of config->apps */
+    struct app **apps;          /* sorted by name; see table.h */
+    size_t n_instances;         /* of templates among them */
+    TAILQ_HEAD(, app) suspects; /* see table_suspect() */
     size_t n_containers;
     struct container **containers; /* sorted by name */
+    size_t n_logs;                 /* that are being read */
 
     struct server *server;
     size_t n_inspecting; /* containers whose inspection is in flight */
@@ -80,9 +88,6 @@ void engine_free(struct engine *engine);
  * logged. Returns 0, or -EINVAL for a refused table.
  */
 int engine_reload(struct engine *engine);
-
-struct app *engine_find_app(struct engine *engine, const char *name);
-struct container *engine_find_container(struct engine *engine, const char *name);
 
 /*
  * Begins to follow Docker, unless it is followed already: the stream of events, then the listing.

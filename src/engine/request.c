@@ -3,13 +3,14 @@
  *
  * The permit table is at the end. A handler returns 0, or a negative errno for what ends the
  * connection: a flag that does not exist, a second lease on one app, or a lease on an app that is not
- * in the table. A front names apps of its own table only; a name that is unknown here says that the
- * two tables differ, and the front has to begin anew.
+ * in the table. A front names apps of its own table and their instances only; a name that is unknown
+ * here says that the two tables differ, and the front has to begin anew.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "client_internal.h"
+#include "container.h"
 
 /* An administrator's question waits at most so long for Docker's first answer. */
 #define SETTLE_TIMEOUT (5 * USEC_PER_SEC)
@@ -39,41 +40,81 @@ static int refuse_unknown(struct client *client, const struct proto_lease *reque
     return -ENOENT;
 }
 
+/* Another FAILED for a lease that no app has seen. */
+static int refuse(struct client *client, const struct proto_lease *request,
+                  enum proto_failure failure, const char *text) {
+    struct lease *lease = lease_new(client, request);
+
+    if (!lease)
+        return -ENOMEM;
+    lease_tell_failed(lease, failure, text);
+    return 0;
+}
+
+static int refuse_instance(struct client *client, const struct proto_lease *request, int error) {
+    switch (error) {
+    case -ENOENT:
+    case -EINVAL:
+        return refuse_unknown(client, request);
+    case -ENOEXEC:
+        return refuse(client, request, PROTO_FAILURE_BROKEN_APP, "its configuration has errors");
+    case -EUSERS:
+        return refuse(client, request, PROTO_FAILURE_DOCKER,
+                      "too many instances of templates are awake or asked for");
+    default:
+        return error;
+    }
+}
+
+/* DOUBT: one that is still held. One that has ended meanwhile does not count: the front will hear. */
+static void renew(struct client *client, struct app *app, const struct proto_lease *request) {
+    struct lease *lease = app ? find_lease(client, app) : NULL;
+
+    if (!lease || lease->serial != request->serial)
+        return;
+    lease->news = NEWS_NONE;
+    lease->told.family = AF_UNSPEC;
+    app_doubt(app, lease, !(request->flags & PROTO_LEASE_AWAKE));
+}
+
 static int on_lease(struct client *client, const union proto_message *message) {
     struct engine *engine = client->engine;
     const struct proto_lease *request = &message->lease;
     struct app *app = engine_find_app(engine, request->app);
+    bool wake = !(request->flags & PROTO_LEASE_AWAKE);
     struct lease *lease;
+    int r = 0;
 
-    if (request->flags & ~(uint32_t)PROTO_LEASE_DOUBT)
+    if (request->flags & ~(uint32_t)(PROTO_LEASE_DOUBT | PROTO_LEASE_AWAKE))
         return -EBADMSG;
-    if (!app)
-        return refuse_unknown(client, request);
-    engine_look(engine);
-
-    lease = find_lease(client, app);
     if (request->flags & PROTO_LEASE_DOUBT) {
-        if (!lease || lease->serial != request->serial)
-            return 0; /* it has ended meanwhile, and the front will hear so */
-        lease->news = NEWS_NONE;
-        lease->told.family = AF_UNSPEC;
-        app_doubt(app, lease);
+        renew(client, app, request);
         return 0;
     }
-    if (lease)
+    if (client->n_leases >= CLIENT_LEASES_MAX)
+        return -ENOBUFS;
+    if (app && find_lease(client, app))
         return -EPERM; /* one for each app */
-    lease = calloc(1, sizeof(*lease));
+    if (!app)
+        r = wake ? table_get(engine, request->app, &app)
+                 : table_check_instance(engine, request->app);
+    if (r < 0)
+        return refuse_instance(client, request, r);
+    if (!wake && (!app || !app_is_awake(app)))
+        return refuse(client, request, PROTO_FAILURE_ASLEEP, "it is asleep");
+    lease = lease_new(client, request);
     if (!lease)
         return -ENOMEM;
-    lease->client = client;
     lease->app = app;
-    lease->serial = request->serial;
-    memcpy(lease->name, request->app, sizeof(lease->name));
-    TAILQ_INSERT_TAIL(&client->leases, lease, in_client);
     TAILQ_INSERT_TAIL(&app->leases, lease, in_app);
     app->n_leases++;
     app_leases_changed(app);
-    app_wake(app, lease);
+    if (wake) {
+        engine_look(engine);
+        app_wake(app, lease);
+    } else {
+        app_join(app, lease);
+    }
     return 0;
 }
 
@@ -88,41 +129,65 @@ static int on_release(struct client *client, const union proto_message *message)
     return 0;
 }
 
+static int on_logs(struct client *client, const union proto_message *message) {
+    return client_logs_ask(client, &message->logs);
+}
+
 /* --- requests of an administrator ----------------------------------------------------------- */
 
+static int answer(struct client *client, uint32_t result, const char *text) {
+    client_end(client, result, text);
+    client_flush(client);
+    return 0;
+}
+
 void client_answer(struct client *client) {
-    struct app *app = engine_find_app(client->engine, client->name);
+    struct engine *engine = client->engine;
+    struct app *app = NULL;
 
     client->settle = sd_event_source_disable_unref(client->settle);
-    if (app) {
-        client_end_with(client, app, 0, "");
-    } else if (client->name[0]) { /* a reload has taken it away meanwhile */
-        client_end(client, ENOENT, no_such_app);
-        client_flush(client);
-    } else {
-        client->state = CLIENT_LISTING;
-        client->next = 0;
-        client_flush(client);
+    client_unwatch(client);
+    if (client->scope[0] && !table_next(engine, client->scope, "") &&
+        !table_is_template(engine, client->scope)) { /* a reload has taken it away meanwhile */
+        answer(client, ENOENT, no_such_app);
+        return;
     }
+    while (client->sleep && (app = table_next(engine, client->scope, app ? app->config->name : "")))
+        app_sleep(app);
+    client->state = CLIENT_LISTING;
+    client_flush(client);
 }
 
 static int on_settle_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
     (void)source;
     (void)usec;
-    client_answer(userdata); /* with "unknown", which is the truth */
+    client_answer(userdata); /* with what is known, which is the truth */
     return 0;
 }
 
-static int client_settle(struct client *client, const char *name) {
+/* A new request. */
+static void client_begin(struct client *client) {
+    client->scope[0] = client->last[0] = '\0';
+    client->sleep = false;
+    client->result = 0;
+    client->text = "";
+}
+
+/* The request is about the scope, and answered when Docker has said what it does. */
+static int client_settle(struct client *client) {
     struct engine *engine = client->engine;
+    struct app *app = client->scope[0] ? engine_find_app(engine, client->scope) : NULL;
 
     engine_look(engine);
-    snprintf(client->name, sizeof(client->name), "%s", name);
+    if (app && app->labelled && !app->looked)
+        container_look(app->container);
     if (engine_is_settled(engine)) {
         client_answer(client);
         return 0;
     }
     client->state = CLIENT_SETTLING;
+    if (app)
+        client_watch(client, app);
     return sd_event_add_time_relative(engine->event, &client->settle, CLOCK_MONOTONIC,
                                       SETTLE_TIMEOUT, ENGINE_TIMER_COARSE, on_settle_timeout,
                                       client);
@@ -130,60 +195,55 @@ static int client_settle(struct client *client, const char *name) {
 
 static int on_list_request(struct client *client, const union proto_message *message) {
     (void)message;
-    return client_settle(client, "");
+    client_begin(client);
+    return client_settle(client);
 }
 
-/* The app that a request names; where there is none, the request is answered. */
-static struct app *requested_app(struct client *client, const union proto_message *message) {
-    struct app *app = engine_find_app(client->engine, message->request.app);
+/* Begins with the scope that a request names. false: there is none, and the request is answered. */
+static bool client_begin_with(struct client *client, const struct proto_request *request) {
+    int r;
 
-    if (!app) {
-        client_end(client, ENOENT, no_such_app);
-        client_flush(client);
-    }
-    return app;
+    client_begin(client);
+    r = table_scope(client->engine, request->app, client->scope);
+    if (r < 0)
+        answer(client, r == -EINVAL || r == -ENOEXEC ? ENOENT : (uint32_t)-r,
+               r == -EUSERS   ? "too many instances of templates are awake or asked for"
+               : r == -ENOMEM ? "out of memory"
+                              : no_such_app);
+    return r == 0;
 }
 
 static int on_status(struct client *client, const union proto_message *message) {
-    struct app *app = requested_app(client, message);
-
     if (message->request.flags)
         return -EBADMSG;
-    return app ? client_settle(client, app->config->name) : 0;
+    return client_begin_with(client, &message->request) ? client_settle(client) : 0;
 }
 
 static int on_wake(struct client *client, const union proto_message *message) {
-    struct app *app = requested_app(client, message);
+    struct app *app = NULL;
 
     if (message->request.flags & ~(uint32_t)PROTO_WAKE_WAIT)
         return -EBADMSG;
-    if (!app)
+    if (!client_begin_with(client, &message->request))
         return 0;
+    if (table_is_template(client->engine, client->scope))
+        return answer(client, EINVAL, "it is a template: wake one of its instances, NAME@INSTANCE");
     engine_look(client->engine);
-    if (message->request.flags & PROTO_WAKE_WAIT) {
-        client->state = CLIENT_WATCHING;
-        client->app = app;
-        client->news = false;
-        TAILQ_INSERT_TAIL(&app->watchers, client, in_app);
+    while ((app = table_next(client->engine, client->scope, app ? app->config->name : "")))
         app_wake(app, NULL);
-    } else {
-        app_wake(app, NULL);
-        client_end_with(client, app, 0, "");
-    }
+    client->text = "it did not become ready"; /* said when result is not 0 */
+    client->state = message->request.flags ? CLIENT_WATCHING : CLIENT_LISTING;
+    client_flush(client);
     return 0;
 }
 
 static int on_sleep(struct client *client, const union proto_message *message) {
-    struct app *app = requested_app(client, message);
-
     if (message->request.flags)
         return -EBADMSG;
-    if (!app)
+    if (!client_begin_with(client, &message->request))
         return 0;
-    engine_look(client->engine);
-    app_sleep(app);
-    client_end_with(client, app, 0, "");
-    return 0;
+    client->sleep = true;
+    return client_settle(client);
 }
 
 /* --- permits ----------------------------------------------------------------------------------- */
@@ -197,6 +257,7 @@ static const struct permit {
 } permits[] = {
     {CLIENT_FRONT, PROTO_LEASE, 1 << CLIENT_IDLE, on_lease},
     {CLIENT_FRONT, PROTO_RELEASE, 1 << CLIENT_IDLE, on_release},
+    {CLIENT_FRONT, PROTO_LOGS, 1 << CLIENT_IDLE, on_logs},
     {CLIENT_ADMIN, PROTO_LIST, 1 << CLIENT_IDLE, on_list_request},
     {CLIENT_ADMIN, PROTO_STATUS, 1 << CLIENT_IDLE, on_status},
     {CLIENT_ADMIN, PROTO_WAKE, 1 << CLIENT_IDLE, on_wake},

@@ -177,22 +177,22 @@ static void bad_values(void **state) {
 
     folder_write(f, "dockwake.conf",
                  "[front]\nexit_idle = soon\nhead_timeout = 1ms\nhead_limit = 65K\n"
-                 "max_connections = many\nworkers = 4\n[engine]\ndocker = tcp://127.0.0.1:2375\n"
+                 "max_connections = many\nthreads = 4\n[engine]\ndocker = tcp://127.0.0.1:2375\n"
                  "[admin]\nauth = none\n");
     folder_write(f, "apps.d/a.ini",
                  "[app]\ncontainer = a b\nport = 0\nnetwork =\naddress = db:80\n"
                  "start_timeout = 10min 5\nidle_timeout = never\nstop_timeout = 1500ms\n"
                  "on_failure = restart\ndepends_on = db\n"
-                 "[route]\nhost = ok.example -x *.y z:80\nport = 99999\npath = /x\n"
+                 "[route]\nhost = ok.example -x z:80\nport = 99999\nregex = /x\n"
                  "[health]\ncheck = ping\npath = x\nport = http\nexpect = 2xx\n"
                  "interval = 2min\ngrace = 2h\n"
-                 "[handoff]\nmode = fd\n");
+                 "[create]\nimage = x\n");
     folder_expect(
         f, "dockwake.conf:2: exit_idle: 'soon'" NO_TIME,
         "dockwake.conf:3: head_timeout: 1ms is out of range (100ms to 1h)",
         "dockwake.conf:4: head_limit: 65K is out of range (1K to 64K)",
         "dockwake.conf:5: max_connections: 'many' is not a number",
-        "dockwake.conf:6: unknown key 'workers' in [front]",
+        "dockwake.conf:6: unknown key 'threads' in [front]",
         "dockwake.conf:8: docker: 'tcp://127.0.0.1:2375' is neither unix:///PATH nor an absolute "
         "path",
         "dockwake.conf:9: unknown section [admin]", "apps.d/a.ini:2: container: 'a b'" NO_NAME,
@@ -203,9 +203,8 @@ static void bad_values(void **state) {
         "apps.d/a.ini:8: stop_timeout: Docker counts whole seconds here, not 1500ms",
         "apps.d/a.ini:9: on_failure: 'restart' is none of stop, leave",
         "apps.d/a.ini:10: unknown key 'depends_on' in [app]", "apps.d/a.ini:12: host: '-x'" NO_HOST,
-        "apps.d/a.ini:12: host: '*.y': wildcards are not supported yet",
         "apps.d/a.ini:12: host: 'z:80'" NO_HOST, "apps.d/a.ini:13: port: '99999'" NO_PORT,
-        "apps.d/a.ini:14: unknown key 'path' in [route]",
+        "apps.d/a.ini:14: unknown key 'regex' in [route]",
         "apps.d/a.ini:16: check: 'ping' is none of auto, docker, http, tcp, none",
         "apps.d/a.ini:17: path: 'x' is not a path (a slash first, no blanks, no #)",
         "apps.d/a.ini:18: port: 'http'" NO_PORT,
@@ -213,7 +212,7 @@ static void bad_values(void **state) {
         "200-399)",
         "apps.d/a.ini:20: interval: 2min is out of range (1ms to 1min)",
         "apps.d/a.ini:21: grace: 2h is out of range (0 to 1h)",
-        "apps.d/a.ini:22: unknown section [handoff]");
+        "apps.d/a.ini:22: unknown section [create]");
     assert_true(f->config->broken);
     assert_int_equal(f->config->n_apps, 0);
     assert_null(config_app_by_name(f->config, "a"));
@@ -301,9 +300,9 @@ static void list_bounds(void **state) {
     folder_write(f, "apps.d/a.ini", text);
     folder_write(f, "apps.d/b.ini", expect);
     folder_write(f, "apps.d/c.ini", "[route]\nhost = ,,\n[health]\nexpect = ,\n");
-    folder_expect(f, "apps.d/a.ini:2: host: 65 names where 1 to 64 are possible",
+    folder_expect(f, "apps.d/a.ini:2: host: 65 entries where 1 to 64 are possible",
                   "apps.d/b.ini:2: expect: more than 16 ranges",
-                  "apps.d/c.ini:2: host: 0 names where 1 to 64 are possible",
+                  "apps.d/c.ini:2: host: 0 entries where 1 to 64 are possible",
                   "apps.d/c.ini:4: expect: has no value");
 }
 
@@ -406,17 +405,49 @@ static void names_of_files(void **state) {
     struct folder *f = *state;
 #define NO_APP                                                                                     \
     "the file's name is no app's name (at most 63 of letters, digits and _.-, a letter or digit "  \
-    "first)"
-#define NAME63 "a23456789-123456789-123456789-123456789-123456789-123456789-123"
+    "first; a template has @ behind it)"
+#define NAME62 "23456789-123456789-123456789-123456789-123456789-123456789-123"
+#define NAME63 "a" NAME62
 
     folder_write(f, "apps.d/" NAME63 ".ini", "");
     folder_write(f, "apps.d/" NAME63 "4.ini", "");
-    folder_write(f, "apps.d/session@.ini", "");
+    folder_write(f, "apps.d/b" NAME62 "@.ini", "");
+    folder_write(f, "apps.d/b" NAME62 "4@.ini", "");
     folder_write(f, "apps.d/-a.ini", "");
-    folder_expect(f, "apps.d/-a.ini:0: " NO_APP, "apps.d/" NAME63 "4.ini:0: " NO_APP,
-                  "apps.d/session@.ini:0: " NO_APP);
-    assert_int_equal(f->config->n_apps, 1);
-    app_of(f, NAME63);
+    folder_write(f, "apps.d/@.ini", "");
+    folder_write(f, "apps.d/a@b.ini", "");
+    folder_write(f, "apps.d/a@@.ini", "");
+    folder_expect(f, "apps.d/@.ini:0: " NO_APP, "apps.d/-a.ini:0: " NO_APP,
+                  "apps.d/" NAME63 "4.ini:0: " NO_APP, "apps.d/a@@.ini:0: " NO_APP,
+                  "apps.d/a@b.ini:0: " NO_APP, "apps.d/b" NAME62 "4@.ini:0: " NO_APP);
+    assert_int_equal(f->config->n_apps, 2);
+    assert_false(app_of(f, NAME63)->is_template);
+    assert_true(app_of(f, "b" NAME62)->is_template);
+}
+
+/* The table is in the order of the apps' names, in which `a` comes before `a-b`, with an @ or not. */
+static void templates_are_in_order(void **state) {
+    struct folder *f = *state;
+    static const char *const names[] = {"a", "a-b", "a.b", "a0", "aa"};
+    char error[256];
+
+    folder_write(f, "apps.d/a@.ini", "");
+    folder_write(f, "apps.d/a-b.ini", "");
+    folder_write(f, "apps.d/a.b.ini", "");
+    folder_write(f, "apps.d/a0@.ini", "");
+    folder_write(f, "apps.d/aa.ini", "");
+    folder_write(f, "vendor/a@.ini", "rubbish\n");
+    folder_fine(f);
+    assert_int_equal(f->config->n_apps, ARRAY_SIZE(names));
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        assert_string_equal(f->config->apps[i]->name, names[i]);
+    }
+    folder_write(f, "vendor/a.ini", "");
+    snprintf(error, sizeof(error),
+             "apps.d/a@.ini:0: there is an app of this name already, %s/a.ini", f->vendor);
+    folder_expect(f, error);
+    assert_int_equal(f->config->n_apps, ARRAY_SIZE(names));
+    assert_false(app_of(f, "a")->is_template);
 }
 
 static void files_that_cannot_be_read(void **state) {
@@ -537,6 +568,7 @@ int main(void) {
         folder_test(vendor_files),
         folder_test(what_is_not_an_app),
         folder_test(names_of_files),
+        folder_test(templates_are_in_order),
         folder_test(files_that_cannot_be_read),
         folder_test(file_bound),
         folder_test(errors_bound),

@@ -363,14 +363,173 @@ static void words(void **state) {
     assert_null(parse_word(&cursor, &len));
 }
 
+static void items(void **state) {
+    const char *cursor = guarded_string(" ,a b\t, , c ,,d  e ");
+    static const char *const expected[] = {"a b", "c", "d  e"};
+    size_t len;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+        const char *item = parse_item(&cursor, &len);
+
+        assert_int_equal(len, strlen(expected[i]));
+        assert_memory_equal(item, expected[i], len);
+    }
+    assert_null(parse_item(&cursor, &len));
+    assert_null(parse_item(&cursor, &len));
+}
+
+static void networks(void **state) {
+    static const struct {
+        const char *text;
+        int result;
+        const char *ip;
+        int prefix;
+    } cases[] = {
+        {"10.0.0.0/8", 0, "::ffff:10.0.0.0", 104},
+        {"10.0.0.1", 0, "::ffff:10.0.0.1", 128},
+        {"10.0.0.1/32", 0, "::ffff:10.0.0.1", 128},
+        {"0.0.0.0/0", 0, "::ffff:0.0.0.0", 96},
+        {"::/0", 0, "::", 0},
+        {"::1/128", 0, "::1", 128},
+        {"2001:DB8::/32", 0, "2001:db8::", 32},
+        {"2001:db8::/033", 0, "2001:db8::", 33},
+        {"10.0.0.1/8", RANGE, NULL, 0},
+        {"10.0.0.1/31", RANGE, NULL, 0},
+        {"0.0.0.1/0", RANGE, NULL, 0},
+        {"::1/127", RANGE, NULL, 0},
+        {"8000::/0", RANGE, NULL, 0},
+        {"10.0.0.0/33", BAD, NULL, 0},
+        {"::/129", BAD, NULL, 0},
+        {"::/0128", BAD, NULL, 0},
+        {"::/", BAD, NULL, 0},
+        {"10.0.0.0/", BAD, NULL, 0},
+        {"10.0.0.0/-1", BAD, NULL, 0},
+        {"10.0.0.0/8/8", BAD, NULL, 0},
+        {"10.0.0.0/255.0.0.0", BAD, NULL, 0},
+        {"10.0.0/8", BAD, NULL, 0},
+        {"[::1]", BAD, NULL, 0},
+        {"localhost", BAD, NULL, 0},
+        {"", BAD, NULL, 0},
+        {"/8", BAD, NULL, 0},
+        {"10.0.0.1:80", BAD, NULL, 0},
+        {"fe80::1%eth0", BAD, NULL, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        size_t len = strlen(cases[i].text);
+        uint8_t ip[16] = {7};
+        uint8_t expected[16] = {7};
+        uint8_t prefix = 0;
+
+        assert_int_equal(parse_net(guarded(cases[i].text, len), len, ip, &prefix), cases[i].result);
+        assert_int_equal(prefix, cases[i].prefix);
+        if (cases[i].ip != NULL) {
+            assert_int_equal(inet_pton(AF_INET6, cases[i].ip, expected), 1);
+        }
+        assert_memory_equal(ip, expected, sizeof(ip));
+    }
+    assert_int_equal(parse_net("::1\0", 4, (uint8_t[16]){0}, &(uint8_t){0}), BAD);
+}
+
+static void rates(void **state) {
+    static const struct {
+        const char *text;
+        int result;
+        uint64_t count;
+        usec_t per;
+    } cases[] = {
+        {"10/min", 0, 10, 60000000},
+        {"3/10s", 0, 3, 10000000},
+        {"100/h", 0, 100, 3600000000},
+        {"1/1h 30min", 0, 1, 5400000000},
+        {"1/30", 0, 1, 30000000},
+        {"0/s", 0, 0, 1000000},
+        {"", BAD, 7, 7},
+        {"10", BAD, 7, 7},
+        {"10/", BAD, 7, 7},
+        {"/s", BAD, 7, 7},
+        {"-1/s", BAD, 7, 7},
+        {"1 /s", BAD, 7, 7},
+        {"1/ s", BAD, 7, 7},
+        {"1/s s", BAD, 7, 7},
+        {"1/s2", BAD, 7, 7},
+        {"1/x", BAD, 7, 7},
+        {"1/.5s", BAD, 7, 7},
+        {"99999999999999999999/s", RANGE, 7, 7},
+        {"1/99999999999999999999s", RANGE, 7, 7},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint64_t count = 7;
+        usec_t per = 7;
+
+        assert_int_equal(parse_rate(guarded_string(cases[i].text), &count, &per), cases[i].result);
+        assert_true(count == cases[i].count);
+        assert_true(per == cases[i].per);
+    }
+}
+
+static void tokens(void **state) {
+    (void)state;
+    assert_true(parse_token_ok(guarded("!#$%&'*+-.^_`|~09azAZ", 21), 21));
+    assert_false(parse_token_ok("", 0));
+    for (int c = 0; c < 256; c++) {
+        char text[2] = {'a', (char)c};
+        bool ok = c > ' ' && c < 0x7f && strchr("\"(),/:;<=>?@[\\]{}", c) == NULL;
+
+        assert_int_equal(parse_token_ok(guarded(text, 2), 2), ok);
+    }
+}
+
+static void percents(void **state) {
+    static const struct {
+        const char *text;
+        bool ok;
+    } cases[] = {
+        {"", true},     {"a", true},     {"%41", true},   {"%aF%09", true},
+        {"%", false},   {"%4", false},   {"a%4", false},  {"%4g", false},
+        {"%g4", false}, {"%%41", false}, {"%41%", false}, {"%-1", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        size_t len = strlen(cases[i].text);
+
+        assert_int_equal(parse_percent_ok(guarded(cases[i].text, len), len), cases[i].ok);
+    }
+}
+
+static void hosts_that_are_addresses(void **state) {
+    (void)state;
+    assert_true(parse_host_is_ip("10.0.0.1"));
+    assert_true(parse_host_is_ip("[::1]"));
+    assert_false(parse_host_is_ip("a10.0.0.1"));
+    assert_false(parse_host_is_ip("example.com"));
+    assert_false(parse_host_is_ip("beef"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bools),          cmocka_unit_test(ports),
-        cmocka_unit_test(sizes),          cmocka_unit_test(spans),
-        cmocka_unit_test(names),          cmocka_unit_test(hosts),
-        cmocka_unit_test(hosts_with_nul), cmocka_unit_test(addresses),
-        cmocka_unit_test(status_ranges),  cmocka_unit_test(unix_paths),
+        cmocka_unit_test(bools),
+        cmocka_unit_test(ports),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(spans),
+        cmocka_unit_test(names),
+        cmocka_unit_test(hosts),
+        cmocka_unit_test(hosts_with_nul),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(status_ranges),
+        cmocka_unit_test(unix_paths),
         cmocka_unit_test(words),
+        cmocka_unit_test(items),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(rates),
+        cmocka_unit_test(tokens),
+        cmocka_unit_test(percents),
+        cmocka_unit_test(hosts_that_are_addresses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,24 +28,28 @@ static const struct {
     } strings[4]; /* size 0 at the end */
 } table[] = {
 #define STRING(type, member) offsetof(struct type, member), sizeof(((struct type *)NULL)->member)
-    {PROTO_LEASE, 80, PROTO_FRONT_TO_ENGINE, {{STRING(proto_lease, app)}}},
-    {PROTO_RELEASE, 80, PROTO_FRONT_TO_ENGINE, {{STRING(proto_lease, app)}}},
-    {PROTO_STARTING, 80, PROTO_ENGINE_TO_FRONT, {{STRING(proto_lease, app)}}},
-    {PROTO_READY, 96, PROTO_ENGINE_TO_FRONT, {{STRING(proto_ready, app)}}},
+    {PROTO_LEASE, 144, PROTO_FRONT_TO_ENGINE, {{STRING(proto_lease, app)}}},
+    {PROTO_RELEASE, 144, PROTO_FRONT_TO_ENGINE, {{STRING(proto_lease, app)}}},
+    {PROTO_STARTING, 144, PROTO_ENGINE_TO_FRONT, {{STRING(proto_lease, app)}}},
+    {PROTO_READY, 160, PROTO_ENGINE_TO_FRONT, {{STRING(proto_ready, app)}}},
     {PROTO_FAILED,
-     336,
+     400,
      PROTO_ENGINE_TO_FRONT,
      {{STRING(proto_failed, app)}, {STRING(proto_failed, text)}}},
-    {PROTO_GONE, 80, PROTO_ENGINE_TO_FRONT, {{STRING(proto_lease, app)}}},
+    {PROTO_GONE, 144, PROTO_ENGINE_TO_FRONT, {{STRING(proto_lease, app)}}},
     {PROTO_LIST, 8, PROTO_ADMIN_TO_ENGINE, {{0, 0}}},
-    {PROTO_STATUS, 76, PROTO_ADMIN_TO_ENGINE, {{STRING(proto_request, app)}}},
-    {PROTO_WAKE, 76, PROTO_ADMIN_TO_ENGINE, {{STRING(proto_request, app)}}},
-    {PROTO_SLEEP, 76, PROTO_ADMIN_TO_ENGINE, {{STRING(proto_request, app)}}},
+    {PROTO_STATUS, 140, PROTO_ADMIN_TO_ENGINE, {{STRING(proto_request, app)}}},
+    {PROTO_WAKE, 140, PROTO_ADMIN_TO_ENGINE, {{STRING(proto_request, app)}}},
+    {PROTO_SLEEP, 140, PROTO_ADMIN_TO_ENGINE, {{STRING(proto_request, app)}}},
     {PROTO_APP,
-     640,
+     704,
      PROTO_ENGINE_TO_ADMIN,
      {{STRING(proto_app, app)}, {STRING(proto_app, container)}, {STRING(proto_app, text)}}},
     {PROTO_END, 268, PROTO_ENGINE_TO_ADMIN, {{STRING(proto_end, text)}}},
+    {PROTO_PROGRESS, 144, PROTO_ENGINE_TO_FRONT, {{STRING(proto_progress, app)}}},
+    {PROTO_LOGS, 144, PROTO_FRONT_TO_ENGINE, {{STRING(proto_logs, app)}}},
+    {PROTO_LOG, 656, PROTO_ENGINE_TO_FRONT, {{STRING(proto_log, app)}, {STRING(proto_log, text)}}},
+    {PROTO_LOGS_END, 144, PROTO_ENGINE_TO_FRONT, {{STRING(proto_logs_end, app)}}},
 };
 
 enum { N_CHANNELS = 4 };
@@ -364,6 +368,8 @@ static void names(void **state) {
     assert_string_equal(proto_state_name(PROTO_STATE_ASLEEP), "asleep");
     assert_string_equal(proto_state_name(PROTO_STATE_FAILED), "failed");
     assert_string_equal(proto_failure_name(PROTO_FAILURE_STOPPED), "stopped");
+    assert_string_equal(proto_failure_name(PROTO_FAILURE_ASLEEP), "asleep");
+    assert_string_equal(proto_failure_name(PROTO_FAILURE_FOREIGN), "foreign");
 }
 
 static void addresses(void **state) {

@@ -324,8 +324,133 @@ static void engine_without_answer(void **state) {
 
     say_end(e, 0, "");
     e->options.app = "a";
-    assert_int_equal(run(e, cli_sleep), CLI_FAILED);
+    assert_int_equal(run(e, cli_wake), CLI_FAILED);
     assert_string_equal(e->errors, "dockwake: a: the engine said nothing about it\n");
+}
+
+static void status_of_a_group(void **state) {
+    struct engine *e = *state;
+
+    say_app(e, app_in("web@1", PROTO_STATE_ASLEEP));
+    say_app(e, app_in("web@2", PROTO_STATE_PROBING));
+    say_end(e, 0, "");
+    e->options.app = "web";
+    assert_int_equal(run(e, cli_status), CLI_OK);
+    assert_string_equal(e->output, "APP    CONTAINER  STATE    FOR  SLEEPS IN  LEASES  ADDRESS\n"
+                                   "web@1  c-web@1    asleep   -    -          0       -\n"
+                                   "web@2  c-web@2    probing  -    -          0       -\n");
+    assert_string_equal(e->request.request.app, "web");
+}
+
+static void status_of_an_instance(void **state) {
+    struct engine *e = *state;
+
+    say_app(e, app_in("web@x_Y-1", PROTO_STATE_ASLEEP));
+    say_end(e, 0, "");
+    e->options.app = "web@x_Y-1";
+    assert_int_equal(run(e, cli_status), CLI_OK);
+    assert_non_null(strstr(e->output, "app:        web@x_Y-1\n"));
+    assert_string_equal(e->request.request.app, "web@x_Y-1");
+}
+
+static void group_json(void **state) {
+    struct engine *e = *state;
+    json_t *list;
+
+    say_app(e, app_in("web@1", PROTO_STATE_STOPPING));
+    say_end(e, 0, "");
+    e->options.app = "web";
+    e->options.json = true;
+    assert_int_equal(run(e, cli_sleep), CLI_OK);
+    list = json_loads(e->output, JSON_REJECT_DUPLICATES, NULL);
+    assert_int_equal(json_array_size(list), 1); /* as it is with two */
+    assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "app")),
+                        "web@1");
+    json_decref(list);
+}
+
+/* A template of which nothing is awake. */
+static void no_instances(void **state) {
+    struct engine *e = *state;
+
+    say_end(e, 0, "");
+    e->options.app = "session";
+    assert_int_equal(run(e, cli_sleep), CLI_OK);
+    assert_string_equal(e->output, "session: no instance is awake or asked for\n");
+}
+
+static void no_instances_status(void **state) {
+    struct engine *e = *state;
+
+    say_end(e, 0, "");
+    e->options.app = "session";
+    assert_int_equal(run(e, cli_status), CLI_OK);
+    assert_string_equal(e->output, "session: no instance is awake or asked for\n");
+}
+
+static void no_instances_json(void **state) {
+    struct engine *e = *state;
+
+    say_end(e, 0, "");
+    e->options.app = "session";
+    e->options.json = true;
+    assert_int_equal(run(e, cli_status), CLI_OK);
+    assert_string_equal(e->output, "[]\n");
+}
+
+static void sleep_of_a_group(void **state) {
+    struct engine *e = *state;
+
+    say_app(e, app_in("web@1", PROTO_STATE_ASLEEP));
+    say_app(e, app_in("web@2", PROTO_STATE_STOPPING));
+    say_end(e, 0, "");
+    e->options.app = "web";
+    assert_int_equal(run(e, cli_sleep), CLI_OK);
+    assert_string_equal(e->output, "web@1: asleep\nweb@2: stopping\n");
+}
+
+static void wake_of_a_group(void **state) {
+    struct engine *e = *state;
+    struct proto_app failed = app_in("web@2", PROTO_STATE_FAILED);
+
+    strcpy(failed.text, "exit status 1");
+    say_app(e, app_in("web@1", PROTO_STATE_STARTING));
+    say_app(e, app_in("web@1", PROTO_STATE_READY));
+    say_app(e, app_in("web@2", PROTO_STATE_READY));
+    say_app(e, failed);
+    say_app(e, app_in("web@3", PROTO_STATE_READY));
+    say_end(e, 0, "");
+    e->options.app = "web";
+    e->options.wait = true;
+    assert_int_equal(run(e, cli_wake), CLI_FAILED);
+    assert_string_equal(
+        e->output, "web@1: starting\nweb@1: ready\nweb@2: ready\nweb@2: failed\nweb@3: ready\n");
+    assert_string_equal(e->errors, "dockwake: web@2: exit status 1\n");
+}
+
+static void wake_of_a_template(void **state) {
+    struct engine *e = *state;
+
+    say_end(e, EINVAL, "it is a template");
+    e->options.app = "session";
+    assert_int_equal(run(e, cli_wake), CLI_FAILED);
+    assert_string_equal(e->errors, "dockwake: session: it is a template\n");
+}
+
+/* What does not fit into a request is asked of nobody. */
+static void names_that_do_not_fit(void **state) {
+    struct cli_options options = {.socket = "/nowhere"};
+    char longest[PROTO_NAME_MAX + 1];
+
+    (void)state;
+    memset(longest, 'a', sizeof(longest));
+    longest[PROTO_NAME_MAX] = '\0';
+    options.app = longest;
+    assert_int_equal(cli_status(&options), CLI_NO_SUCH_APP);
+    longest[PROTO_NAME_MAX - 1] = '\0';
+    assert_int_equal(cli_status(&options), CLI_NO_ENGINE);
+    options.app = "";
+    assert_int_equal(cli_status(&options), CLI_NO_SUCH_APP);
 }
 
 /* The bound is reached: the engine takes the connection and stays silent. */
@@ -383,13 +508,13 @@ static void check_prints_all(void **state) {
     snprintf(path, sizeof(path), "%s/dockwake.conf", e->dir);
     file = fopen(path, "w");
     assert_non_null(file);
-    fputs("[front]\nexit_idle = x\nworkers = 2\n", file);
+    fputs("[front]\nexit_idle = x\nthreads = 2\n", file);
     fclose(file);
     e->options.config_dir = e->dir;
     assert_int_equal(run(e, cli_check), CLI_FAILED);
     snprintf(expected, sizeof(expected),
              "%s:2: exit_idle: 'x' is not a time; write it like 90s, 15min or 1h 30min\n"
-             "%s:3: unknown key 'workers' in [front]\n",
+             "%s:3: unknown key 'threads' in [front]\n",
              path, path);
     assert_string_equal(e->output, expected);
     unlink(path);
@@ -419,6 +544,16 @@ int main(void) {
         engine_test(engine_that_leaves),
         engine_test(engine_that_talks_nonsense),
         engine_test(engine_without_answer),
+        engine_test(status_of_a_group),
+        engine_test(status_of_an_instance),
+        engine_test(group_json),
+        engine_test(no_instances),
+        engine_test(no_instances_status),
+        engine_test(no_instances_json),
+        engine_test(sleep_of_a_group),
+        engine_test(wake_of_a_group),
+        engine_test(wake_of_a_template),
+        cmocka_unit_test(names_that_do_not_fit),
         engine_test(engine_that_hangs),
         cmocka_unit_test(spans),
         engine_test(check_prints_all),

@@ -1,7 +1,7 @@
 """A fake Docker engine, for what a real one will not do on demand.
 
-It speaks enough of the API over a Unix socket: /_ping, list, inspect, start, stop, unpause and
-events. A container is a dict; one that runs listens on its port of 127.0.0.1 as a real program
+It speaks enough of the API over a Unix socket: /_ping, list, inspect, start, stop, unpause, logs
+and events. A container is a dict; one that runs listens on its port of 127.0.0.1 as a real program
 would. faults maps a verb ("start", "inspect", ...) to a function that is called with the handler in
 place of the answer; it returns True when it has dealt with the request.
 """
@@ -13,6 +13,10 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingMixIn, UnixStreamServer
+
+
+def frame(data: bytes, stream: int = 1) -> bytes:
+    return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
 
 
 class Container:
@@ -27,6 +31,10 @@ class Container:
         self.start_seconds = 0.0
         self.stop_seconds = 0.0
         self.listener = None
+        self.labels = {}
+        self.tty = False
+        self.started = "0001-01-01T00:00:00Z"
+        self.log = b""  # as it is sent: see frame()
         with socket.socket() as probe:  # a free port of its own
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -42,14 +50,16 @@ class Container:
             self.listener = None
 
     def inspect(self) -> dict:
-        state = {"Status": self.status, "ExitCode": self.exit_code, "OOMKilled": self.oom}
+        state = {"Status": self.status, "ExitCode": self.exit_code, "OOMKilled": self.oom,
+                 "StartedAt": self.started}
         if self.health:
             state["Health"] = {"Status": self.health}
         networks = {"bridge": {"IPAddress": self.ip if self.status == "running" else ""}}
         return {
             "Id": "f" * 64,
             "State": state,
-            "Config": {"ExposedPorts": {f"{self.port}/tcp": {}}},
+            "Config": {"ExposedPorts": {f"{self.port}/tcp": {}}, "Labels": self.labels,
+                       "Tty": self.tty},
             "HostConfig": {"NetworkMode": "default"},
             "NetworkSettings": {"Networks": networks, "Ports": {}},
         }
@@ -113,8 +123,9 @@ class FakeDocker:
     # --- events ---
 
     def emit(self, action: str, name: str) -> None:
+        labels = self.containers[name].labels if name in self.containers else {}
         event = {"Type": "container", "Action": action,
-                 "Actor": {"ID": "f" * 64, "Attributes": {"name": name}}}
+                 "Actor": {"ID": "f" * 64, "Attributes": {**labels, "name": name}}}
         self.emit_raw(json.dumps(event) + "\n")
 
     def emit_raw(self, text: str) -> None:
@@ -132,6 +143,7 @@ class FakeDocker:
         container.__dict__.update(more)
         container.status = status
         if status == "running":
+            container.started = "2026-11-23T03:40:50.5Z"
             container.listen()
         elif status in ("exited", "dead"):
             container.unlisten()
@@ -178,6 +190,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
         self.wfile.flush()
 
+    def answer_raw(self, data: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/vnd.docker.raw-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for at in range(0, len(data), 1 << 16):
+            self.chunk(data[at:at + (1 << 16)])
+        self.wfile.write(b"0\r\n\r\n")
+        self.wfile.flush()
+
     def handle_one(self, verb: str, container: Container | None) -> None:
         docker = self.docker
         fault = docker.faults.get(verb)
@@ -186,7 +208,8 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "ping":
             self.answer(200)
         elif verb == "list":
-            self.answer(200, [{"Id": "f" * 64, "Names": ["/" + c.name], "State": c.status}
+            self.answer(200, [{"Id": "f" * 64, "Names": ["/" + c.name], "State": c.status,
+                               "Labels": c.labels}
                               for c in docker.containers.values()])
         elif verb == "events":
             self.send_response(200)
@@ -214,6 +237,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif verb == "unpause":
             docker.set(container.name, "running", "unpause")
             self.answer(204)
+        elif verb == "logs":
+            docker.note("logs?" + self.path.split("?")[1])
+            self.answer_raw(container.log)
         elif verb == "stop":
             time.sleep(container.stop_seconds)
             docker.set(container.name, "exited", "die", exit_code=0)

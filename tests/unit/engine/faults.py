@@ -2,201 +2,22 @@
 """The engine against a Docker that misbehaves, and against clients that do. Output: TAP.
 
 Each case runs the sanitized engine (DOCKWAKE_ENGINE) in a folder of its own, with its two sockets
-passed as systemd would, and a fake Docker (fake_docker.py). Arguments choose cases by name.
+passed as systemd would, and a fake Docker (fake_docker.py). Arguments choose cases by name. More
+cases are in faults_*.py.
 """
 
-import contextlib
 import os
-import select
 import signal
 import socket
 import struct
-import subprocess
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
-from fake_docker import FakeDocker  # noqa: E402
+from engine_bench import (APP, DOUBT, END, FAILED, GONE, HEADER, LEASE, LIST, READY, RELEASE,  # noqa: E402
+                          SLEEP, STARTING, STATUS, WAIT, WAKE, bench)
 from tap import case, main  # noqa: E402
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-ENGINE = os.environ.get("DOCKWAKE_ENGINE", os.path.join(ROOT, "build/check/bin/dockwake-engine"))
-
-# src/base/proto.h
-(LEASE, RELEASE, STARTING, READY, FAILED, GONE, LIST, STATUS, WAKE, SLEEP, APP, END) = range(1, 13)
-DOUBT = 1
-WAIT = 1
-STATES = ("unknown missing asleep paused starting probing ready stopping failed").split()
-FAILURES = ("none timeout unknown_app broken_app missing docker exited no_address stopped").split()
-HEADER = struct.Struct("=HHI")
-
-
-def text(raw: bytes) -> str:
-    return raw.split(b"\0")[0].decode()
-
-
-class Peer:
-    """One connection to the engine."""
-
-    def __init__(self, path: str):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.connect(path)
-        self.socket.settimeout(10)
-
-    def send(self, opcode: int, body: bytes) -> None:
-        self.socket.send(HEADER.pack(1, opcode, HEADER.size + len(body)) + body)
-
-    def lease(self, app: str, serial: int = 1, flags: int = 0, opcode: int = LEASE) -> None:
-        self.send(opcode, struct.pack("=II64s", serial, flags, app.encode()))
-
-    def request(self, opcode: int, app: str = "", flags: int = 0) -> None:
-        self.send(opcode, b"" if opcode == LIST else struct.pack("=I64s", flags, app.encode()))
-
-    def receive(self, seconds: float = 10) -> dict:
-        self.socket.settimeout(seconds)
-        packet = self.socket.recv(4096)
-        if not packet:
-            raise EOFError
-        version, opcode, size = HEADER.unpack_from(packet)
-        body = packet[HEADER.size:]
-        assert version == 1 and size == len(packet), packet
-        if opcode in (STARTING, GONE):
-            serial, _, app = struct.unpack("=II64s", body)
-            return {"op": opcode, "serial": serial, "app": text(app)}
-        if opcode == READY:
-            serial, _, port, ip, app = struct.unpack("=IH2s16s64s", body)
-            return {"op": opcode, "serial": serial, "app": text(app),
-                    "port": int.from_bytes(port, "big"), "ip": socket.inet_ntoa(ip[:4])}
-        if opcode == FAILED:
-            serial, failure, app, why = struct.unpack("=II64s256s", body)
-            return {"op": opcode, "serial": serial, "app": text(app),
-                    "failure": FAILURES[failure], "text": text(why)}
-        if opcode == APP:
-            state, failure, leases = struct.unpack_from("=III", body)
-            app = body[-(64 + 256 + 256):]
-            return {"op": opcode, "state": STATES[state], "failure": FAILURES[failure],
-                    "leases": leases, "app": text(app[:64]), "text": text(app[320:])}
-        assert opcode == END, opcode
-        result, why = struct.unpack("=I256s", body)
-        return {"op": opcode, "result": result, "text": text(why)}
-
-    def expect(self, *ops: int, seconds: float = 10) -> dict:
-        answer = {}
-        for op in ops:
-            answer = self.receive(seconds)
-            assert answer["op"] == op, f"expected {op}, got {answer}"
-        return answer
-
-    def is_cut_off(self) -> bool:
-        self.socket.settimeout(10)
-        try:
-            while self.socket.recv(4096):
-                pass
-            return True
-        except ConnectionResetError:
-            return True
-        except TimeoutError:
-            return False
-
-    def close(self) -> None:
-        self.socket.close()
-
-
-class Bench:
-    """A folder with a configuration, a fake Docker and the engine's two sockets."""
-
-    def __init__(self, folder: str, api: str = "1.41"):
-        self.folder = folder
-        os.mkdir(f"{folder}/apps.d")
-        self.docker = FakeDocker(f"{folder}/docker.sock", api)
-        with open(f"{folder}/dockwake.conf", "w") as conf:
-            conf.write(f"[engine]\ndocker = {folder}/docker.sock\n")
-        self.listeners = [self._listen("front"), self._listen("admin")]
-        self.process = None
-        self.log = open(f"{folder}/log", "w+")
-
-    def _listen(self, name: str) -> socket.socket:
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listener.bind(f"{self.folder}/{name}")
-        listener.listen(1024)  # blocking, as systemd's are
-        return listener
-
-    def app(self, name: str, keys: str = "", container: str | None = None, **more):
-        with open(f"{self.folder}/apps.d/{name}.ini", "w") as ini:
-            ini.write("[app]\n" + keys)
-        if container is None:
-            return self.docker.add(name, **more)
-
-    def start(self) -> None:
-        fds = [listener.fileno() for listener in self.listeners]
-
-        def pass_sockets():
-            # As sd_listen_fds(3) wants them: from 3 on, without close-on-exec.
-            high = [os.dup2(fd, 100 + i) for i, fd in enumerate(fds)]
-            for i, fd in enumerate(high):
-                os.dup2(fd, 3 + i)
-
-        command = (f'LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=front:admin exec {ENGINE} '
-                   f'--debug --config-dir {self.folder} --marker {self.folder}/awake')
-        self.process = subprocess.Popen(["sh", "-c", command], preexec_fn=pass_sockets,
-                                        close_fds=False, stderr=self.log)
-
-    def front(self) -> Peer:
-        return Peer(f"{self.folder}/front")
-
-    def admin(self) -> Peer:
-        return Peer(f"{self.folder}/admin")
-
-    def status(self, app: str) -> dict:
-        peer = self.admin()
-        peer.request(STATUS, app)
-        answer = peer.expect(APP)
-        peer.expect(END)
-        peer.close()
-        return answer
-
-    def wait_state(self, app: str, state: str, seconds: float = 10) -> None:
-        end = time.monotonic() + seconds
-        while (seen := self.status(app)["state"]) != state:
-            assert time.monotonic() < end, f"{app} is {seen}, not {state}"
-
-    def wait_exit(self, seconds: float = 10) -> int:
-        return self.process.wait(seconds)
-
-    def ask_exit(self) -> None:
-        """The engine lives, and ends properly when told to: leaks are reported then."""
-        assert self.process.poll() is None, f"the engine has ended: {self.process.returncode}"
-        self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(10)
-        assert status == 0, f"exit status {status}"
-
-    def close(self) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.docker.close()
-        for listener in self.listeners:
-            listener.close()
-
-    def read_log(self) -> str:
-        self.log.seek(0)
-        return self.log.read()
-
-
-@contextlib.contextmanager
-def bench(**more):
-    with tempfile.TemporaryDirectory() as folder:
-        b = Bench(folder, **more)
-        try:
-            yield b
-        except BaseException:
-            print("".join("# " + line for line in b.read_log().splitlines(True)[-40:]))
-            raise
-        finally:
-            b.close()
-
 
 # --- the cases ----------------------------------------------------------------------------------
 
@@ -373,7 +194,7 @@ def a_docker_that_is_away_for_a_while_delays_a_wake():
         front = b.front()
         front.lease("one")
         front.expect(STARTING)
-        assert not select.select([front.socket], [], [], 0.3)[0]
+        assert front.is_silent(0.3)
         b.docker.up()
         front.expect(READY)
         b.ask_exit()
@@ -627,7 +448,7 @@ def health_is_dockers_before_it_is_ours():
         front.lease("one")
         front.expect(STARTING)
         b.docker.wait("inspect one")
-        assert not select.select([front.socket], [], [], 0.2)[0]  # it listens, and is not healthy
+        assert front.is_silent(0.2)  # it listens, and is not healthy
         b.docker.set("one", "running", "health_status: healthy", health="healthy")
         front.expect(READY)
         b.ask_exit()
@@ -683,9 +504,9 @@ def another_container_of_the_name_is_another_address():
         b.docker.emit("start", "one")
         front.expect(GONE)
         front.lease("one", 2)
-        answer = front.receive()
+        answer = front.receive_news()
         if answer["op"] == STARTING:
-            answer = front.receive()
+            answer = front.receive_news()
         assert answer["op"] == READY and answer["ip"] == "127.0.0.2", answer
         b.ask_exit()
 
@@ -700,9 +521,9 @@ def two_apps_share_a_container():
         front.lease("web", 1)
         front.expect(STARTING, READY)
         front.lease("ssh", 2)
-        answer = front.receive()
+        answer = front.receive_news()
         if answer["op"] == STARTING:
-            answer = front.receive()
+            answer = front.receive_news()
         assert answer["op"] == READY
         front.lease("web", 1, opcode=RELEASE)
         assert b.docker.count("start web") == 1
@@ -813,33 +634,33 @@ def what_is_not_permitted_cuts_off():
         def packet(version, opcode, size, body):
             return lambda peer: peer.socket.send(HEADER.pack(version, opcode, size) + body)
 
-        lease = struct.pack("=II64s", 1, 0, b"one")
+        lease = struct.pack("=II128s", 1, 0, b"one")
         bad = [
             lambda peer: peer.request(SLEEP, "one"),
             lambda peer: peer.request(WAKE, "one"),
             lambda peer: peer.request(LIST),
             lambda peer: peer.lease("one", opcode=READY),
-            lambda peer: peer.lease("one", flags=2),
-            lambda peer: peer.lease("f" * 63),
+            lambda peer: peer.lease("one", flags=4),
+            lambda peer: peer.lease("f" * 127),
             lambda peer: (peer.lease("one"), peer.lease("one", 2)),
-            packet(2, LEASE, 80, lease),
-            packet(1, LEASE, 79, lease),
-            packet(1, LEASE, 80, lease[:-1]),
-            packet(1, LEASE, 81, lease + b"x"),
+            packet(2, LEASE, 144, lease),
+            packet(1, LEASE, 143, lease),
+            packet(1, LEASE, 144, lease[:-1]),
+            packet(1, LEASE, 145, lease + b"x"),
             packet(1, 0, 8, b""),
             packet(1, 99, 8, b""),
-            packet(1, LEASE, 80, struct.pack("=II64s", 1, 0, b"x" * 64)),
+            packet(1, LEASE, 144, struct.pack("=II128s", 1, 0, b"x" * 128)),
             lambda peer: peer.socket.send(b"x"),
             lambda peer: peer.socket.send(os.urandom(3000)),
             lambda peer: peer.socket.send(b"\0" * 100000),
-            lambda peer: socket.send_fds(peer.socket, [HEADER.pack(1, LEASE, 80) + lease], [0, 1]),
+            lambda peer: socket.send_fds(peer.socket, [HEADER.pack(1, LEASE, 144) + lease], [0, 1]),
         ]
         for i, send in enumerate(bad):
             peer = b.front()
             send(peer)
             assert peer.is_cut_off(), f"request {i} was not cut off"
             peer.close()
-        for send in (lambda peer: peer.lease("one"), packet(1, STATUS, 76, b"\0" * 68 + b"x"),
+        for send in (lambda peer: peer.lease("one"), packet(1, STATUS, 140, b"\0" * 132 + b"x"),
                      lambda peer: (peer.request(WAKE, "one", WAIT), peer.request(LIST, ""),
                                    peer.request(LIST, ""), peer.request(STATUS, "one", 4))):
             peer = b.admin()
@@ -892,14 +713,14 @@ def a_table_is_reloaded():
         with open(f"{b.folder}/apps.d/bad.ini", "w") as ini:
             ini.write("[app]\nnonsense = 1\n")
         b.process.send_signal(signal.SIGHUP)
-        wait_log(b, "the old one stays")
+        b.wait_log("the old one stays")
         assert b.status("one")["leases"] == 1
         peer = b.admin()
         peer.request(STATUS, "two")
         assert peer.expect(END)["result"] != 0
         os.unlink(f"{b.folder}/apps.d/bad.ini")
         b.process.send_signal(signal.SIGHUP)
-        wait_log(b, "configuration read, 2 apps")
+        b.wait_log("configuration read, 2 apps")
         assert b.status("one")["leases"] == 1 and b.status("two")["state"] == "asleep"
         os.unlink(f"{b.folder}/apps.d/one.ini")
         b.process.send_signal(signal.SIGHUP)
@@ -908,11 +729,22 @@ def a_table_is_reloaded():
         b.ask_exit()
 
 
-def wait_log(b: Bench, words: str, seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while words not in b.read_log():
-        assert time.monotonic() < end, f"'{words}' was not logged"
-        time.sleep(0.01)
+@case
+def an_app_that_a_reload_puts_on_a_container_that_runs():
+    with bench() as b:
+        b.app("one", "idle_timeout = 1h\n")
+        b.start()
+        front = b.front()
+        front.lease("one", 1)
+        front.expect(STARTING, READY)
+        b.docker.faults["list"] = lambda handler: time.sleep(1)
+        b.app("two", "container = one\n", container="one")
+        b.process.send_signal(signal.SIGHUP)
+        b.wait_log("configuration read, 2 apps")
+        front.lease("two", 2)  # before Docker is known to have said anything about it
+        front.expect(STARTING, READY)
+        assert b.docker.count("start one") == 1
+        b.ask_exit()
 
 
 @case
@@ -927,6 +759,10 @@ def api_versions():
             assert good or "1.24" in answer["text"], answer
             b.ask_exit()
 
+
+import faults_awake  # noqa: E402, F401 (its cases are ours)
+import faults_instances  # noqa: E402, F401
+import faults_logs  # noqa: E402, F401
 
 if __name__ == "__main__":
     sys.exit(main())

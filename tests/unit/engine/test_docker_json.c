@@ -117,25 +117,29 @@ struct seen {
     char text[256];
 };
 
-static int note(void *userdata, const char *name, enum docker_status status) {
+static int note(void *userdata, const struct docker_listed *listed) {
     struct seen *seen = userdata;
     size_t used = strlen(seen->text);
 
-    snprintf(seen->text + used, sizeof(seen->text) - used, "%s=%d ", name, (int)status);
-    return strcmp(name, "stop") == 0 ? -ECANCELED : 0;
+    snprintf(seen->text + used, sizeof(seen->text) - used, "%s=%d%s ", listed->name,
+             (int)listed->status, listed->label);
+    return strcmp(listed->name, "stop") == 0 ? -ECANCELED : 0;
 }
 
 static void listing(void **state) {
     static const char json[] =
         "[{\"Names\":[\"/a\",\"/b/alias\"],\"State\":\"running\"},{\"Names\":[\"/"
         "c\"],\"State\":\"dead\"},"
-        "{\"Names\":[\"/new\"],\"State\":\"tomorrow\"},{\"Names\":[],\"State\":\"exited\"}]";
+        "{\"Names\":[\"/new\"],\"State\":\"tomorrow\"},{\"Names\":[],\"State\":\"exited\"},"
+        "{\"Names\":[\"/"
+        "d\"],\"State\":\"paused\",\"Labels\":{\"a\":\"b\",\"dockwake.app\":\"web\"}},"
+        "{\"Names\":[\"/e\"],\"State\":\"exited\",\"Labels\":{\"dockwake.app\":7}}]";
     static const char stop[] = "[{\"Names\":[\"/stop\",\"/x\"],\"State\":\"paused\"}]";
     struct seen seen = {""};
 
     (void)state;
     assert_int_equal(docker_parse_list(json, strlen(json), note, &seen), 0);
-    assert_string_equal(seen.text, "a=1 c=6 ");
+    assert_string_equal(seen.text, "a=1 c=6 d=2web e=5 ");
     assert_int_equal(docker_parse_list(stop, strlen(stop), note, &seen), -ECANCELED);
     assert_int_equal(docker_parse_list("{}", 2, note, &seen), -EBADMSG);
     assert_int_equal(docker_parse_list("[{\"Names\":[1],\"State\":\"dead\"}]", 31, note, &seen),
@@ -149,6 +153,9 @@ static void events(void **state) {
     static const char rename[] = "{\"Type\":\"container\",\"Action\":\"rename\",\"Actor\":{"
                                  "\"Attributes\":{\"name\":\"new\",\"oldName\":\"/old\"}}}";
     static const char network[] = "{\"Type\":\"network\",\"Action\":\"connect\",\"Actor\":{}}";
+    static const char start[] =
+        "{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"Attributes\":{"
+        "\"name\":\"minion-1\",\"dockwake.app\":\"web\"}}}";
     struct docker_event e;
     char exec[400];
 
@@ -156,6 +163,9 @@ static void events(void **state) {
     assert_int_equal(docker_parse_event(health, strlen(health), &e), 0);
     assert_string_equal(e.action, "health_status: healthy");
     assert_string_equal(e.name, "web");
+    assert_string_equal(e.label, "");
+    assert_int_equal(docker_parse_event(start, strlen(start), &e), 0);
+    assert_string_equal(e.label, "web");
     assert_int_equal(docker_parse_event(rename, strlen(rename), &e), 0);
     assert_string_equal(e.name, "new");
     assert_string_equal(e.old_name, "old");
@@ -166,6 +176,64 @@ static void events(void **state) {
     assert_string_equal(e.action, "");
     assert_int_equal(docker_parse_event("[1]", 3, &e), -EBADMSG);
     assert_int_equal(docker_parse_event("{", 1, &e), -EBADMSG);
+}
+
+static void labels_and_terminals(void **state) {
+    struct docker_container c;
+    char json[512];
+
+    (void)state;
+    assert_int_equal(inspect(docker_20, NULL, 0, &c), 0);
+    assert_string_equal(c.label, "");
+    assert_false(c.tty);
+    assert_int_equal(c.started, 0);
+    assert_int_equal(
+        inspect("{\"Id\":\"a\",\"State\":{\"Status\":\"exited\"},\"Config\":{\"Tty\":true,"
+                "\"Labels\":{\"dockwake.app\":\"web\",\"dockwake.apps\":\"x\"}}}",
+                NULL, 0, &c),
+        0);
+    assert_string_equal(c.label, "web");
+    assert_true(c.tty);
+    /* The longest that could be a name of ours, and one that is longer. */
+    for (int n = PROTO_NAME_MAX - 1; n <= PROTO_NAME_MAX; n++) {
+        snprintf(json, sizeof(json),
+                 "{\"Id\":\"a\",\"State\":{\"Status\":\"exited\"},\"Config\":{\"Labels\":{"
+                 "\"dockwake.app\":\"%0*d\"}}}",
+                 n, 1);
+        assert_int_equal(inspect(json, NULL, 0, &c), 0);
+        assert_int_equal(strlen(c.label), n < PROTO_NAME_MAX ? n : 0);
+    }
+}
+
+static void starts(void **state) {
+    static const struct {
+        const char *said;
+        usec_t expected;
+    } cases[] = {
+        {"2026-11-23T03:40:50.123456789Z", 1795405250123456},
+        {"2026-11-23T03:40:50Z", 1795405250000000},
+        {"2026-11-23T03:40:50.5Z", 1795405250500000},
+        {"2026-11-23T03:40:50.12345678901234Z", 1795405250123456},
+        {"2026-11-23T05:40:50.000000001+02:00", 1795405250000000},
+        {"2026-11-22T22:10:50-05:30", 1795405250000000},
+        {"0001-01-01T00:00:00Z", 0},
+        {"2026-11-23T03:40:50", 0},
+        {"2026-11-23T03:40:50Zulu", 0},
+        {"2026-11-23", 0},
+        {"yesterday", 0},
+        {"", 0},
+    };
+    struct docker_container c;
+    char json[256];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        snprintf(json, sizeof(json),
+                 "{\"Id\":\"a\",\"State\":{\"Status\":\"running\",\"StartedAt\":\"%s\"}}",
+                 cases[i].said);
+        assert_int_equal(inspect(json, NULL, 0, &c), 0);
+        assert_int_equal(c.started, cases[i].expected);
+    }
 }
 
 static void messages(void **state) {
@@ -190,6 +258,8 @@ int main(void) {
         cmocka_unit_test(what_is_no_inspection),
         cmocka_unit_test(listing),
         cmocka_unit_test(events),
+        cmocka_unit_test(labels_and_terminals),
+        cmocka_unit_test(starts),
         cmocka_unit_test(messages),
     };
 

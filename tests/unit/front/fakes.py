@@ -8,8 +8,12 @@ import threading
 
 # src/base/proto.h
 (LEASE, RELEASE, STARTING, READY, FAILED, GONE) = range(1, 7)
-DOUBT = 1
-(TIMEOUT, UNKNOWN_APP, BROKEN_APP, MISSING, DOCKER, EXITED, NO_ADDRESS, STOPPED) = range(1, 9)
+(PROGRESS, LOGS, LOG, LOGS_END) = range(13, 17)
+DOUBT, AWAKE = 1, 2
+(TIMEOUT, UNKNOWN_APP, BROKEN_APP, MISSING, DOCKER, EXITED, NO_ADDRESS, STOPPED, ASLEEP,
+ FOREIGN) = range(1, 11)
+(STATE_STARTING, STATE_PROBING) = (4, 5)
+NAME = 128
 HEADER = struct.Struct("=HHI")
 ADDRESS = struct.Struct("=H2s16s")
 
@@ -20,6 +24,7 @@ class FakeEngine:
     def __init__(self, path: str):
         self.path = path
         self.apps = {}
+        self.logs = {}  # lines of bytes
         self.seen = []  # (opcode, app, serial, flags)
         self.changed = threading.Condition()
         self.listener = None
@@ -56,13 +61,17 @@ class FakeEngine:
                 front.close()
                 return
             version, opcode, size = HEADER.unpack_from(packet)
-            serial, flags, app = struct.unpack("=II64s", packet[HEADER.size:])
+            serial, flags, app = struct.unpack(f"=II{NAME}s", packet[HEADER.size:])
             assert version == 1 and size == len(packet)
             name = app.split(b"\0")[0].decode()
             with self.changed:
                 self.seen.append((opcode, name, serial, flags))
                 answer = self.apps.get(name)
-                if opcode == LEASE and answer is not None:
+                if opcode == LOGS:
+                    self._logs(name, serial, front)
+                elif opcode == LEASE and flags & AWAKE and not isinstance(answer, int):
+                    self.answer(name, (ASLEEP, ""), serial, front)
+                elif opcode == LEASE and answer is not None:
                     self.answer(name, answer, serial, front)
                 self.changed.notify_all()
 
@@ -76,16 +85,32 @@ class FakeEngine:
         if isinstance(answer, int):
             ip = ADDRESS.pack(socket.AF_INET, answer.to_bytes(2, "big"),
                               socket.inet_aton("127.0.0.1"))
-            self._send(READY, struct.pack("=I", serial) + ip + name.encode().ljust(64, b"\0"),
+            self._send(READY, struct.pack("=I", serial) + ip + name.encode().ljust(NAME, b"\0"),
                        front)
         else:
             failure, text = answer
-            self._send(FAILED, struct.pack("=II64s256s", serial, failure, name.encode(),
+            self._send(FAILED, struct.pack(f"=II{NAME}s256s", serial, failure, name.encode(),
                                            text.encode()), front)
+
+    def answer_all(self, name: str, answer) -> None:
+        """Every front's (every worker's) latest lease, and those to come."""
+        self.apps[name] = answer
+        with self.changed:
+            serials = {s for (op, app, s, _) in self.seen if op == LEASE and app == name}
+        for serial in serials:
+            self.answer(name, answer, serial)
 
     def say(self, opcode: int, name: str, serial: int | None = None) -> None:
         serial = self.serial(name) if serial is None else serial
-        self._send(opcode, struct.pack("=II64s", serial, 0, name.encode()))
+        self._send(opcode, struct.pack(f"=II{NAME}s", serial, 0, name.encode()))
+
+    def progress(self, name: str, state: int) -> None:
+        self._send(PROGRESS, struct.pack(f"=II{NAME}s", self.serial(name), state, name.encode()))
+
+    def _logs(self, name: str, serial: int, front: socket.socket) -> None:
+        for line in self.logs.get(name, []):
+            self._send(LOG, struct.pack(f"=II{NAME}s512s", serial, 0, name.encode(), line), front)
+        self._send(LOGS_END, struct.pack(f"=II{NAME}s", serial, 0, name.encode()), front)
 
     def serial(self, name: str) -> int:
         with self.changed:
@@ -194,3 +219,30 @@ def read_exactly(peer: socket.socket, size: int, data: bytes = b"") -> bytes:
             raise EOFError(data)
         data += piece
     return data
+
+
+def read_answer(peer: socket.socket, to_head: bool = False) -> bytes:
+    """One whole answer, with the interim ones before it; what comes behind stays unread."""
+    answer = b""
+    while True:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = peer.recv(1)
+            if not byte:
+                return answer + head
+            head += byte
+        answer += head
+        status = int(head.split()[1])
+        if status >= 200 or status == 101:
+            break
+    fields = {name.lower(): value.strip() for name, value in
+              (line.split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line)}
+    if to_head or status in (101, 204, 304):
+        return answer
+    if b"content-length" in fields:
+        return answer + read_exactly(peer, int(fields[b"content-length"]))
+    if fields.get(b"transfer-encoding") == b"chunked":
+        while not answer.endswith(b"0\r\n\r\n"):
+            answer += read_exactly(peer, 1)
+        return answer
+    return read_all(peer, answer)

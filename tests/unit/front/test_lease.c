@@ -79,7 +79,7 @@ static void engine_unlisten(void) {
 
 /* "LEASE one 1", "RELEASE one 1", "DOUBT one 1", or "" when nothing came. */
 static const char *engine_got(void) {
-    static char text[128];
+    static char text[PROTO_NAME_MAX + 64];
     union proto_message message;
     int r = proto_receive(bench->engine, PROTO_FRONT_TO_ENGINE, &message);
 
