@@ -2,7 +2,7 @@
 #
 # Every room is compiled with only its own folder and src/base on the include path, so that front,
 # engine and cli cannot grow to depend on each other. Objects go to build/release, and for the unit
-# tests, with sanitizers, to build/check.
+# tests, with sanitizers, to build/check; what is made for a room to include, to build/gen.
 
 VERSION     := 0.1.0
 PREFIX      ?= /usr
@@ -38,7 +38,12 @@ ENGINE_PKG  := libsystemd libcurl jansson
 CLI_PKG     := jansson
 
 PROGRAMS    := $(B)/dockwake-front $(B)/dockwake-engine $(B)/dockwake
+UNIT_PY     := $(addprefix tests/unit/engine/,faults.py) \
+               $(addprefix tests/unit/front/,serve.py keep.py wake.py route.py pages.py \
+               proxy_peers.py tls_peers.py http/compare.py)
 UNITS       := $(patsubst tests/unit/%.c,$(B)/check/%,$(UNIT_SRC))
+FUZZ        := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_REPLAYS := $(FUZZ:%=$(B)/check/fuzz/%)
 
 pkg_cflags   = $(if $(1),$(shell $(PKG_CONFIG) --cflags $(1)))
 pkg_libs     = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1)))
@@ -52,19 +57,19 @@ all: $(PROGRAMS) ## build the programs into build/
 define room_rules
 $(B)/release/$(1)/%.o: src/$(1)/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CSTD) $$(WARNINGS) $$(CPPFLAGS) $$(HARDENING) $$(CFLAGS) -Isrc/$(1) -Isrc/base \
+	$$(CC) $$(CSTD) $$(WARNINGS) $$(CPPFLAGS) $$(HARDENING) $$(CFLAGS) -Isrc/$(1) -Isrc/base -I$(B)/gen/$(1) \
 	    $$(call pkg_cflags,$(2)) -MMD -MP -c -o $$@ $$<
 $(B)/check/%.o: CHECK_CFLAGS = $$(SANITIZE)
 $(B)/check/$(1)/%.o: src/$(1)/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CSTD) $$(WARNINGS) -Werror $$(SANITIZE) -Isrc/$(1) -Isrc/base \
+	$$(CC) $$(CSTD) $$(WARNINGS) -Werror $$(SANITIZE) -Isrc/$(1) -Isrc/base -I$(B)/gen/$(1) \
 	    $$(call pkg_cflags,$(2)) -MMD -MP -c -o $$@ $$<
 # A unit test of a room sees what the room sees, and is linked with all of it but its main().
 $(B)/check/$(1)/test_%: tests/unit/$(1)/test_%.c \
         $$(filter-out %/main.o,$$(call objects,check,$$(wildcard src/$(1)/*.c))) \
         $$(call objects,check,$$(BASE_SRC))
 	@mkdir -p $$(@D)
-	$$(CC) $$(CSTD) $$(WARNINGS) -Werror $$(SANITIZE) -Isrc/$(1) -Isrc/base -Itests/unit \
+	$$(CC) $$(CSTD) $$(WARNINGS) -Werror $$(SANITIZE) -Isrc/$(1) -Isrc/base -I$(B)/gen/$(1) -Itests/unit \
 	    $$(call pkg_cflags,$(2)) -MMD -MP -MF $$@.d -o $$@ $$(filter %.c,$$<) \
 	    $$(sort $$(filter %.o,$$^)) \
 	    $$(call pkg_libs,$(2)) $$(call pkg_libs,$$(BASE_PKG) cmocka)
@@ -73,6 +78,14 @@ $(eval $(call room_rules,base,$(BASE_PKG)))
 $(eval $(call room_rules,front,$(FRONT_PKG)))
 $(eval $(call room_rules,engine,$(ENGINE_PKG)))
 $(eval $(call room_rules,cli,$(CLI_PKG)))
+
+# The waiting page, and the hashes by which browsers know its script and style.
+PAGE_HTML   := $(B)/gen/front/page_html.h
+$(PAGE_HTML): src/front/page.html src/front/page_embed
+	@mkdir -p $(@D)
+	src/front/page_embed $< >$@.new
+	@mv $@.new $@
+$(B)/release/front/page.o $(B)/check/front/page.o: $(PAGE_HTML)
 
 # $(1): program, $(2): room's sources, $(3): packages
 define program_rule
@@ -88,16 +101,78 @@ $(eval $(call program_rule,dockwake-front,$(FRONT_SRC),$(FRONT_PKG)))
 $(eval $(call program_rule,dockwake-engine,$(ENGINE_SRC),$(ENGINE_PKG)))
 $(eval $(call program_rule,dockwake,$(CLI_SRC),$(CLI_PKG)))
 
--include $(shell find $(B)/release $(B)/check -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/release $(B)/check $(B)/fuzz -name '*.d' 2>/dev/null)
 
 # --- tests ---------------------------------------------------------------------------------------
 .PHONY: unit
-unit: $(UNITS) $(B)/check/bin/dockwake-engine $(B)/check/bin/dockwake-front ## build and run the unit tests with sanitizers
-	tests/unit/run $(UNITS) tests/unit/engine/faults.py tests/unit/front/serve.py \
-	    tests/unit/front/wake.py
+unit: $(UNITS) $(FUZZ_REPLAYS) $(B)/check/bin/dockwake-engine $(B)/check/bin/dockwake-front \
+        $(B)/check/front/http/parse_head ## build and run the unit tests with sanitizers
+	tests/unit/run $(UNITS) $(FUZZ_REPLAYS) $(UNIT_PY)
+
+# The parsers of what strangers and administrators write. They need nothing else of the front.
+FUZZ_SRC    := $(wildcard src/front/http_*.c) src/front/tls_hello.c src/front/proxy_header.c \
+               $(BASE_SRC)
+FUZZ_OBJ    := $(FUZZ_SRC:src/%.c=$(B)/fuzz/obj/%.o)
+FUZZ_FLAGS   = $(CSTD) $(WARNINGS) -Isrc/front -Isrc/base $(call pkg_cflags,$(BASE_PKG))
+CLANG       ?= clang
+TIME        ?= 600
+
+# What our parsers make of a request, for the comparison with those of others.
+$(B)/check/front/http/parse_head: tests/unit/front/http/parse_head.c \
+        $(call objects,check,$(FUZZ_SRC))
+	@mkdir -p $(@D)
+	$(CC) $(CSTD) $(WARNINGS) -Werror $(SANITIZE) -Isrc/front -Isrc/base -MMD -MP -MF $@.d -o $@ \
+	    $(filter %.c %.o,$^) $(call pkg_libs,$(BASE_PKG))
+
+# The same as it is shipped, for `build/bench/parse_head --bench`.
+$(B)/bench/parse_head: tests/unit/front/http/parse_head.c \
+        $(call objects,release,$(FUZZ_SRC))
+	@mkdir -p $(@D)
+	$(CC) $(CSTD) $(WARNINGS) $(CFLAGS) -Isrc/front -Isrc/base -o $@ $(filter %.c %.o,$^) \
+	    $(call pkg_libs,$(BASE_PKG))
+
+# Without libFuzzer: a target with all of its seeds, as a unit test.
+$(B)/check/fuzz/replay.o: tests/fuzz/replay.c tests/fuzz/fuzz.h
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_FLAGS) -Werror $(SANITIZE) -c -o $@ $<
+$(B)/check/fuzz/%: tests/fuzz/fuzz_%.c $(B)/check/fuzz/replay.o $(call objects,check,$(FUZZ_SRC))
+	$(CC) $(FUZZ_FLAGS) -Werror $(SANITIZE) -MMD -MP -MF $@.d -o $@ $(filter %.c %.o,$^) \
+	    $(call pkg_libs,$(BASE_PKG))
+
+.PHONY: fuzz-replay
+fuzz-replay: $(FUZZ_REPLAYS) ## run the fuzz targets over their seeds
+	tests/unit/run $^
+
+# With it: all that is looked at has to be compiled by clang.
+$(B)/fuzz/obj/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CLANG) $(FUZZ_FLAGS) $(SANITIZE) -O2 -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+.SECONDARY: $(FUZZ_OBJ)
+$(B)/fuzz/%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ)
+	$(CLANG) $(FUZZ_FLAGS) $(SANITIZE) -O2 -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ \
+	    $(filter %.c %.o,$^) $(call pkg_libs,$(BASE_PKG))
+
+# ONLY="NAME..." runs the targets of these names alone, TIME says for how many seconds each.
+FUZZ_CHOSEN  = $(or $(ONLY),$(FUZZ))
+
+.PHONY: fuzz
+fuzz: ## look for inputs that break the parsers
+	packaging/deps fuzz
+	$(MAKE) --no-print-directory $(FUZZ_CHOSEN:%=$(B)/fuzz/%)
+	tests/fuzz/run $(TIME) $(B)/fuzz $(FUZZ_CHOSEN)
+
+# The waiting page alone, in a browser: not among the unit tests, as a browser is large.
+$(B)/check/page-render: tests/unit/front/page/render.c \
+        $(call objects,check,src/front/page.c src/front/text.c src/base/proto.c)
+	$(CC) $(CSTD) $(WARNINGS) -Werror $(SANITIZE) -Isrc/front -Isrc/base -o $@ $^
+
+.PHONY: page
+page: $(B)/check/page-render ## drive the waiting page in Chromium; SHOTS=FOLDER leaves pictures
+	packaging/deps page
+	RENDER=$< tests/unit/front/page/page.py
 
 # The program in the containers of the scenarios: static, since nothing else is in its image.
-$(B)/sample-app/sample-app: $(wildcard tests/sample-app/*.c) tests/sample-app/sample.h
+$(B)/sample-app/sample-app: $(wildcard tests/sample-app/*.c) $(wildcard tests/sample-app/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(CSTD) $(WARNINGS) -Werror -O2 -g -static -pthread -o $@ $(filter %.c,$^)
 
@@ -113,18 +188,27 @@ demo: ## show a real container wake and sleep on a disposable machine
 	$(MAKE) --no-print-directory --silent deb $(B)/sample-app/sample-app
 	tests/machine/run --demo
 
+# No root needed, once the peers are installed. ONLY="MODE..." measures in these modes alone.
+.PHONY: bench
+bench: ## relay speed beside HAProxy, nginx and systemd-socket-proxyd; ROUNDS and SECONDS count
+	packaging/deps bench
+	$(MAKE) --no-print-directory --silent $(B)/dockwake-front
+	FRONT=$(B)/dockwake-front tests/bench/run $(ONLY)
+
 # --- looking for mistakes ------------------------------------------------------------------------
-C_FILES     := $(wildcard src/*/*.c tests/sample-app/*.c tests/unit/*/*.c)
-H_FILES     := $(wildcard src/*/*.h tests/sample-app/*.h tests/unit/*.h tests/unit/*/*.h)
-# clang-tidy gets the flags of the file's room.
-TIDY_ROOM    = $(notdir $(patsubst %/,%,$(dir $(1))))
-TIDY_FLAGS   = $(CSTD) $(WARNINGS) -Isrc/base -Itests/unit \
+C_FILES     := $(wildcard src/*/*.c tests/sample-app/*.c tests/unit/*/*.c tests/unit/front/*/*.c \
+               tests/fuzz/*.c tests/bench/*.c)
+H_FILES     := $(wildcard src/*/*.h tests/sample-app/*.h tests/unit/*.h tests/unit/*/*.h \
+               tests/fuzz/*.h)
+# clang-tidy gets the flags of the file's room; the fuzz targets are for parsers of the front and base.
+TIDY_ROOM    = $(or $(filter base front engine cli,$(subst /, ,$(1))),front)
+TIDY_FLAGS   = $(CSTD) $(WARNINGS) -Isrc/base -Itests/unit -I$(dir $(PAGE_HTML)) \
                $(call pkg_cflags,$(BASE_PKG) $(ENGINE_PKG))
 TIDY        := $(patsubst %,$(B)/lint/%.tidy,$(C_FILES))
 # cppcheck reads no system headers, but has to know what TAILQ_HEAD() and the like stand for.
 QUEUE_H      = $(filter %/sys/queue.h,$(shell $(CC) -M -xc -include sys/queue.h /dev/null))
 CPPCHECK     = cppcheck --quiet --error-exitcode=1 -j$$(nproc) --std=c11 -D_GNU_SOURCE \
-               --inline-suppr --include=$(QUEUE_H) $(patsubst %,-I%,$(wildcard src/*) tests/unit)
+               --inline-suppr --include=$(QUEUE_H) $(patsubst %,-I%,$(wildcard src/*) tests/unit $(dir $(PAGE_HTML)))
 # It knows neither the cleanup attribute nor that the struct of a header is used elsewhere, and says so
 # when it has not looked at everything.
 CPPCHECK    += --suppress=memleak --suppress=unusedStructMember \
@@ -139,7 +223,7 @@ CPP_UNIT    := --enable=warning,portability --suppress=nullPointerOutOfMemory \
                --suppress=nullPointerOutOfResources --suppress=ctunullpointerOutOfMemory \
                --suppress=ctunullpointerOutOfResources
 
-$(B)/lint/%.tidy: % $(H_FILES) .clang-tidy tests/unit/.clang-tidy
+$(B)/lint/%.tidy: % $(H_FILES) $(PAGE_HTML) .clang-tidy tests/unit/.clang-tidy
 	@mkdir -p $(@D)
 	@clang-tidy --quiet $< -- $(TIDY_FLAGS) -Isrc/$(call TIDY_ROOM,$<) >$@.out 2>&1 || \
 	    { grep -v 'warnings\? .*generated\.$$' $@.out; exit 1; }
@@ -156,7 +240,7 @@ lint-format:
 	@clang-format --dry-run --Werror $(C_FILES) $(H_FILES)
 	@echo "clang-format: $(words $(C_FILES) $(H_FILES)) files are clean"
 
-lint-cppcheck:
+lint-cppcheck: $(PAGE_HTML)
 	@$(CPPCHECK) $(CPP_SRC) $(filter-out tests/unit/%,$(C_FILES))
 	@$(CPPCHECK) $(CPP_UNIT) $(filter tests/unit/%,$(C_FILES))
 	@echo "cppcheck: $(words $(C_FILES)) files are clean"

@@ -1,23 +1,31 @@
 /*
- * conn.c - a client's way from accept to close. The way to the backend is in conn_backend.c, HTTP's
- * own part in conn_http.c.
+ * conn.c - a client's way from accept to close.
  *
- *   HEAD ----> WAIT ----> CONNECT ----> RELAY ----> (closed)
- *     |         |  ^        |    ^       |  |          ^
- *     |         |  |        v    |       |  |          |
- *     |         |  +----- PAUSE -+       |  +-------> LINGER
- *     |         |                        |              ^
- *     +---------+------> ANSWER <--------+              |
- *                           +---------------------------+
+ *            +----------------------------------------+   (the next request)
+ *            v                                        |
+ *          HEAD ----> WAIT ----> CONNECT ----> RELAY -+--> (closed)
+ *            |         |  ^        |    ^       |     |       ^
+ *            |         |  |        v    |       |     |       |
+ *            |         |  +----- PAUSE -+       |     +--> LINGER
+ *            |         |                        |     |
+ *            +-> LOGS  +-> EVENTS               |     |
+ *            |    |    |     |                  v     |
+ *            +----+----+-----+------------> ANSWER ---+
  *
- * HEAD     HTTP only. The head is looked at and not read (MSG_PEEK); the socket is edge-triggered, so
- *          an incomplete head costs nothing until more of it comes. Bounded by head_limit and
- *          head_timeout.
- * WAIT     The lease is asked for. Everything the client sends stays in the kernel, which stops the
- *          client when its window is full. The lease bounds the wait.
+ * HEAD     What arrives is looked at and not read (MSG_PEEK): a PROXY header, a ClientHello or a
+ *          request's head (conn_look.c). The socket is edge-triggered, so an incomplete head costs
+ *          nothing until more of it comes. Bounded by head_limit and head_timeout, between two
+ *          requests by keepalive_timeout.
+ * WAIT     The lease was asked for (conn_route.c). Everything the client sends stays in the kernel,
+ *          which stops the client when its window is full. The lease bounds the wait; what the client
+ *          is shown meanwhile is in conn_wait.c.
  * CONNECT  Bounded by BACKEND_CONNECT_TIMEOUT. On failure the lease is doubted and the way goes back
- *          to WAIT, from the second time on after a PAUSE, BACKEND_TRIES times in all.
- * RELAY    Two flows (relay.h). Bounded only by their ends.
+ *          to WAIT, from the second time on after a PAUSE, BACKEND_TRIES times in all
+ *          (conn_backend.c).
+ * RELAY    Two flows (relay.h). For HTTP one request and its answers (conn_http.c), otherwise a tunnel
+ *          with half-close. Bounded only by their ends; who owes bytes or takes none for too long is
+ *          cut off (conn_check.c).
+ * EVENTS   A stream about a wake; LOGS: the lines of a log are being gathered (conn_wait.c).
  * ANSWER   An answer of our own goes out.
  * LINGER   Our end of the connection is shut and the client is read from, within bounds, as closing
  *          with unread bytes would make the kernel reset the connection and destroy the answer on its
@@ -30,165 +38,28 @@
  * conn_run() derives from the state what is done next, and is called for every event. Nothing but
  * conn_close() ends a connection, and its memory lives until the turn is over.
  */
+#include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "answer.h"
 #include "conn_internal.h"
+#include "log.h"
 
 static const char too_many[] = "too many connections are open";
+static const char too_many_yours[] = "too many connections are open from this address";
 
-/* --- ending ------------------------------------------------------------------------------------ */
-
-static void conn_free(struct task *task) {
-    free(container_of(task, struct conn, task));
+const char *conn_client_text(const struct proto_address *address,
+                             char out[static PROTO_ADDRESS_TEXT_MAX]) {
+    if (address->family == AF_UNSPEC ||
+        inet_ntop(address->family, address->ip, out, PROTO_ADDRESS_TEXT_MAX) == NULL) {
+        return "unix";
+    }
+    return out;
 }
 
-void conn_close(struct conn *conn) {
-    struct front *front = conn->front;
-
-    if (conn->state == CONN_DEAD) {
-        return;
-    }
-    conn->state = CONN_DEAD;
-    if (conn->passed) {
-        loop_remove(&front->loop, &conn->client.source);
-    }
-    side_close(&conn->client);
-    side_close(&conn->backend);
-    timeout_cancel(&conn->timeout);
-    lease_leave(&conn->lease);
-    flow_done(&conn->up);
-    flow_done(&conn->down);
-    if (front->parsed == conn) {
-        front->parsed = NULL;
-    }
-    TAILQ_REMOVE(&front->conns, conn, link);
-    front->n_conns--;
-    conn->task.run = conn_free;
-    loop_schedule(&front->loop, &conn->task);
-    front_conn_ended(front);
-}
-
-static void side_reset(struct side *side) {
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
-
-    if (side->source.fd >= 0) {
-        (void)!setsockopt(side->source.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-    }
-}
-
-void conn_abort(struct conn *conn) {
-    side_reset(&conn->client);
-    side_reset(&conn->backend);
-    conn_close(conn);
-}
-
-static void let_backend_go(struct conn *conn) {
-    side_close(&conn->backend);
-    lease_leave(&conn->lease);
-    flow_done(&conn->up);
-    flow_done(&conn->down);
-}
-
-static void enter_linger(struct conn *conn) {
-    if (shutdown(conn->client.source.fd, SHUT_WR) < 0) {
-        conn_close(conn);
-        return;
-    }
-    conn->state = CONN_LINGER;
-    timeout_arm(&conn->front->lingers, &conn->timeout,
-                usec_add(conn->front->loop.now, LINGER_TIMEOUT));
-    conn_run(conn);
-}
-
-static void run_linger(struct conn *conn) {
-    struct front *front = conn->front;
-
-    front->parsed = NULL;
-    for (unsigned i = 0; i < LINGER_READS; i++) {
-        ssize_t n;
-
-        if (!conn->client.readable) {
-            return;
-        }
-        n = recv(conn->client.source.fd, front->buffer, sizeof(front->buffer), 0);
-        if (n < 0 && errno == EAGAIN) {
-            conn->client.readable = false;
-        } else if (n == 0 || (n < 0 && errno != EINTR)) {
-            conn_close(conn);
-            return;
-        } else if (n > 0) {
-            conn->lingered += (uint32_t)n;
-            if (conn->lingered > LINGER_BYTES) {
-                conn_close(conn);
-                return;
-            }
-        }
-    }
-    loop_schedule(&front->loop, &conn->task);
-}
-
-/* Whether the client has sent something that nobody will read. */
-static bool has_unread(struct conn *conn) {
-    struct front *front = conn->front;
-    ssize_t n;
-
-    if (!conn->client.readable) {
-        return false;
-    }
-    front->parsed = NULL;
-    n = recv(conn->client.source.fd, front->buffer, sizeof(front->buffer), 0);
-    return n > 0;
-}
-
-void conn_finish(struct conn *conn) {
-    let_backend_go(conn);
-    if (conn->up.left == 0 && !conn->overrun && !has_unread(conn)) {
-        conn_close(conn);
-    } else {
-        enter_linger(conn);
-    }
-}
-
-void conn_answer(struct conn *conn, unsigned status, const char *reason) {
-    char text[ANSWER_MAX];
-    const char *subject = conn->lease.lease != NULL ? lease_app(&conn->lease) : NULL;
-    size_t size;
-
-    let_backend_go(conn);
-    timeout_cancel(&conn->timeout);
-    if (conn->kind == CONN_TCP) {
-        conn_close(conn);
-        return;
-    }
-    size = answer_write(text, status, subject, reason, conn->bodyless_answer);
-    flow_init(&conn->down, 0, NULL);
-    if (flow_write(&conn->down, &conn->client, text, size) < 0) {
-        conn_close(conn);
-        return;
-    }
-    conn->state = CONN_ANSWER;
-    timeout_arm(&conn->front->lingers, &conn->timeout,
-                usec_add(conn->front->loop.now, LINGER_TIMEOUT));
-    conn_run(conn);
-}
-
-static void run_answer(struct conn *conn) {
-    switch (flow_run(&conn->down, &conn->backend, &conn->client, conn->front->buffer)) {
-    case FLOW_DONE:
-        enter_linger(conn);
-        break;
-    case FLOW_WAITS:
-        break;
-    default:
-        conn_close(conn);
-        break;
-    }
-}
-
-/* --- relaying ---------------------------------------------------------------------------------- */
+/* --- tunnels ----------------------------------------------------------------------------------- */
 
 static bool is_over(enum flow_result result) {
     return result == FLOW_DONE || result == FLOW_SINK_FAILED;
@@ -206,34 +77,31 @@ static void judge_tunnel(struct conn *conn, enum flow_result up, enum flow_resul
     }
     if (up == FLOW_DONE && !conn->up_shut) {
         conn->up_shut = true;
-        (void)!shutdown(conn->backend.source.fd, SHUT_WR);
+        (void)!shutdown(conn->upstream->side.source.fd, SHUT_WR);
     }
     if (down == FLOW_DONE && !conn->down_shut) {
         conn->down_shut = true;
         (void)!shutdown(conn->client.source.fd, SHUT_WR);
     }
+    if (up == FLOW_MORE || down == FLOW_MORE) {
+        loop_schedule(&conn->worker->loop, &conn->task);
+    }
 }
 
 static void run_relay(struct conn *conn) {
-    struct front *front = conn->front;
+    struct worker *worker = conn->worker;
+    struct side *backend = &conn->upstream->side;
     enum flow_result up, down;
 
-    front->parsed = NULL;
-    /* Downward first: a 101 in it lets the upward flow go on. */
-    down = flow_run(&conn->down, &conn->backend, &conn->client, front->buffer);
-    if (conn->head_kept && conn->down.passed && !http_take_head(conn)) {
-        conn_close(conn);
+    conn_check_moved(conn, false);
+    worker->parsed = NULL;
+    if (!conn->tunnel) {
+        http_run(conn);
         return;
     }
-    up = flow_run(&conn->up, &conn->client, &conn->backend, front->buffer);
-    if (conn->tunnel) {
-        judge_tunnel(conn, up, down);
-    } else {
-        http_judge(conn, up, down);
-    }
-    if (conn->state == CONN_RELAY && (up == FLOW_MORE || down == FLOW_MORE)) {
-        loop_schedule(&front->loop, &conn->task);
-    }
+    down = flow_run(&conn->down, backend, &conn->client, worker->buffer);
+    up = flow_run(&conn->up, &conn->client, backend, worker->buffer);
+    judge_tunnel(conn, up, down);
 }
 
 /* --- events ------------------------------------------------------------------------------------ */
@@ -241,7 +109,7 @@ static void run_relay(struct conn *conn) {
 void conn_run(struct conn *conn) {
     switch ((enum conn_state)conn->state) {
     case CONN_HEAD:
-        http_look(conn);
+        conn_look(conn);
         break;
     case CONN_CONNECT:
         conn_run_connect(conn);
@@ -250,13 +118,19 @@ void conn_run(struct conn *conn) {
         run_relay(conn);
         break;
     case CONN_ANSWER:
-        run_answer(conn);
+        conn_run_answer(conn);
         break;
     case CONN_LINGER:
-        run_linger(conn);
+        conn_run_linger(conn);
+        break;
+    case CONN_EVENTS:
+        if (conn_run_own(conn) == FLOW_SINK_FAILED) {
+            conn_close(conn);
+        }
         break;
     case CONN_WAIT:
     case CONN_PAUSE:
+    case CONN_LOGS:
     case CONN_DEAD:
         break;
     }
@@ -287,9 +161,13 @@ static void on_client(struct source *source, uint32_t events) {
 
     side_note(&conn->client, events);
     /* Where something is still read from or sent to the client, that finds out by itself. */
-    if (conn->client.gone && conn->state < CONN_ANSWER && !conn->tunnel) {
+    if ((conn->client.gone && conn->state < CONN_ANSWER && !conn->tunnel) ||
+        (conn->client.no_more && conn->state == CONN_EVENTS)) {
         conn_close(conn);
         return;
+    }
+    if (conn->state == CONN_RELAY) {
+        conn_check_moved(conn, true);
     }
     /* What a client sends does not speed a connect up. */
     if (conn->state != CONN_CONNECT) {
@@ -300,31 +178,59 @@ static void on_client(struct source *source, uint32_t events) {
     }
 }
 
+static struct conn *of_timeout(struct timeout *timeout) {
+    return container_of(timeout, struct conn, timeout);
+}
+
 static void on_head_late(struct timeout *timeout) {
-    http_head_late(container_of(timeout, struct conn, timeout));
+    conn_look_late(of_timeout(timeout));
 }
 
 static void on_connect_late(struct timeout *timeout) {
-    conn_connect_failed(container_of(timeout, struct conn, timeout), ETIMEDOUT);
+    conn_connect_failed(of_timeout(timeout), ETIMEDOUT);
 }
 
 static void on_pause_over(struct timeout *timeout) {
-    conn_doubt(container_of(timeout, struct conn, timeout));
+    conn_doubt(of_timeout(timeout));
 }
 
-static void on_linger_over(struct timeout *timeout) {
-    conn_close(container_of(timeout, struct conn, timeout));
+static void on_over(struct timeout *timeout) {
+    conn_close(of_timeout(timeout));
 }
 
-void conn_queues_init(struct front *front) {
-    timeout_queue_init(&front->heads, on_head_late);
-    timeout_queue_init(&front->connects, on_connect_late);
-    timeout_queue_init(&front->retries, on_pause_over);
-    timeout_queue_init(&front->lingers, on_linger_over);
-    loop_add_queue(&front->loop, &front->heads);
-    loop_add_queue(&front->loop, &front->connects);
-    loop_add_queue(&front->loop, &front->retries);
-    loop_add_queue(&front->loop, &front->lingers);
+static void on_tick(struct timeout *timeout) {
+    conn_events_tick(of_timeout(timeout));
+}
+
+static void on_check(struct timeout_node *node) {
+    struct conn *conn = container_of(node, struct conn, check);
+
+    if (conn->state == CONN_WAIT) {
+        conn_wait_long(conn);
+    } else {
+        conn_check_due(conn);
+    }
+}
+
+void conns_init(struct worker *worker) {
+    struct conns *conns = &worker->conns;
+
+    *conns = (struct conns){0};
+    TAILQ_INIT(&conns->all);
+    timeout_queue_init(&conns->heads, on_head_late);
+    timeout_queue_init(&conns->keepalives, on_over);
+    timeout_queue_init(&conns->connects, on_connect_late);
+    timeout_queue_init(&conns->retries, on_pause_over);
+    timeout_queue_init(&conns->lingers, on_over);
+    timeout_queue_init(&conns->ticks, on_tick);
+    timeout_heap_init(&conns->checks, on_check);
+    loop_add_queue(&worker->loop, &conns->heads);
+    loop_add_queue(&worker->loop, &conns->keepalives);
+    loop_add_queue(&worker->loop, &conns->connects);
+    loop_add_queue(&worker->loop, &conns->retries);
+    loop_add_queue(&worker->loop, &conns->lingers);
+    loop_add_queue(&worker->loop, &conns->ticks);
+    loop_add_heap(&worker->loop, &conns->checks);
 }
 
 /* --- beginning --------------------------------------------------------------------------------- */
@@ -334,7 +240,7 @@ static void refuse(int fd, enum conn_kind kind) {
     char text[ANSWER_MAX];
 
     if (kind == CONN_HTTP) {
-        size_t size = answer_write(text, 503, NULL, too_many, false);
+        size_t size = answer_write(text, &(struct answer){.status = 503, .reason = too_many});
 
         if (send(fd, text, size, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
             /* Unread bytes would make the kernel reset the connection. */
@@ -344,65 +250,94 @@ static void refuse(int fd, enum conn_kind kind) {
     safe_close(fd);
 }
 
-static struct conn *conn_new(struct front *front, int fd, enum conn_kind kind, bool tcp) {
+static struct conn *conn_new(struct worker *worker, int fd, enum conn_kind kind, uint16_t port) {
     struct conn *conn = calloc(1, sizeof(*conn));
 
     if (conn == NULL) {
         return NULL;
     }
-    conn->front = front;
+    conn->worker = worker;
     conn->kind = kind;
+    conn->port = port;
+    conn->serial = ++worker->conns.serial;
     conn->task.run = on_task;
     side_init(&conn->client, fd, on_client);
-    side_init(&conn->backend, -1, NULL);
     conn->client.readable = conn->client.writable = true; /* until found otherwise */
-    conn->client.short_is_all = kind == CONN_HTTP && tcp;
-    TAILQ_INSERT_TAIL(&front->conns, conn, link);
-    front->n_conns++;
-    front_conn_began(front);
+    conn->client.short_is_all = kind == CONN_HTTP && port != 0;
+    TAILQ_INSERT_TAIL(&worker->conns.all, conn, link);
+    worker->conns.n++;
+    worker_conn_began(worker);
     return conn;
 }
 
-void conn_accepted(struct front *front, int fd, uint16_t port, bool passed) {
-    const struct config_app *app = port != 0 ? config_app_by_port(front->config, port) : NULL;
+bool conn_count(struct conn *conn) {
+    const struct config_front *config = &conn->worker->config->front;
+    unsigned char key[SHARED_ADDRESS_KEY];
+    size_t len = shared_address_key(&conn->client_address, key);
+
+    if (len == 0 || config->max_per_address == 0 ||
+        config_nets_have(&config->trusted_proxies, &conn->client_address)) {
+        return true;
+    }
+    conn->counted = shared_enter(conn->worker->shared, SHARED_CONNECTIONS, key, len,
+                                 config->max_per_address) == 0;
+    return conn->counted;
+}
+
+void conn_accepted(struct worker *worker, int fd, uint16_t port, const struct proto_address *client,
+                   bool passed) {
+    const struct config *config = worker->config;
+    const struct config_app *app = port != 0 ? config_app_by_port(config, port) : NULL;
     enum conn_kind kind = app != NULL ? CONN_TCP : CONN_HTTP;
-    size_t max = front->config->front.max_connections;
+    size_t max = config->front.max_connections;
     struct conn *conn = NULL;
     int r;
 
-    if (front->n_conns < max + FRONT_REFUSED_MAX) {
-        conn = conn_new(front, fd, kind, port != 0);
+    if (worker_conns_in_all(worker) < max + WORKER_REFUSED_MAX) {
+        conn = conn_new(worker, fd, kind, port);
     }
     if (conn == NULL) {
         refuse(fd, kind);
         return;
     }
     conn->passed = passed;
-    r = loop_add(&front->loop, &conn->client.source);
+    conn->peer = conn->client_address = *client;
+    conn->trusted = config_nets_have(&config->front.trusted_proxies, client);
+    conn->needs_proxy = conn->trusted && config->front.proxy_protocol;
+    r = loop_add(&worker->loop, &conn->client.source);
     if (r < 0) {
-        front_exhausted(front, -r);
+        worker_exhausted(worker, -r);
         conn_close(conn);
-    } else if (front->n_conns > max) {
+    } else if (worker_conns_in_all(worker) > max) {
         conn_answer(conn, 503, too_many);
-    } else if (kind == CONN_HTTP) {
-        timeout_arm(&front->heads, &conn->timeout,
-                    usec_add(front->loop.now, front->config->front.head_timeout));
-        conn_run(conn);
-    } else if (app->broken) {
-        conn_close(conn);
+    } else if (!conn->needs_proxy && !conn_count(conn)) {
+        conn_answer(conn, 503, too_many_yours);
+    } else if (kind == CONN_HTTP || conn->needs_proxy) {
+        conn_look_begin(conn, true);
     } else {
-        conn_lease(conn, app);
+        conn_route_tcp(conn, app);
     }
 }
 
-void conns_abort(struct front *front) {
+void conns_abort(struct worker *worker) {
     struct conn *conn, *next;
 
-    for (conn = TAILQ_FIRST(&front->conns); conn != NULL; conn = next) {
+    for (conn = TAILQ_FIRST(&worker->conns.all); conn != NULL; conn = next) {
         next = TAILQ_NEXT(conn, link);
-        if (conn->state < CONN_RELAY) {
+        if (conn->state < CONN_RELAY && !conn->between) {
             conn_answer(conn, 503, "dockwake is being stopped");
         }
         conn_close(conn);
+    }
+}
+
+void conns_drain(struct worker *worker) {
+    struct conn *conn, *next;
+
+    for (conn = TAILQ_FIRST(&worker->conns.all); conn != NULL; conn = next) {
+        next = TAILQ_NEXT(conn, link);
+        if (conn->state == CONN_HEAD && conn->between && conn->served) {
+            conn_close(conn);
+        }
     }
 }

@@ -1,20 +1,40 @@
-/* conn.h - one client from accept to close. See conn.c for how it goes. */
+/* conn.h - a client's connection, from accept to close: as the rest of a worker sees it. */
 #pragma once
 
-#include "front.h"
+#include <stdint.h>
+#include <sys/queue.h>
 
-/* What connections do when their lease has news. */
-extern const struct lease_handlers conn_lease_handlers;
+#include "proto.h"
+#include "timeout.h"
 
-/* Ends of a connection's waits, set up in the front's queues. */
-void conn_queues_init(struct front *front);
+struct conn;
+struct lease_handlers;
+struct worker;
+
+/* A worker's connections. */
+struct conns {
+    TAILQ_HEAD(, conn) all;
+    size_t n;
+    size_t n_events;     /* of them streams of events (own.h) */
+    uint64_t serial;     /* of the last one */
+    uint16_t turns[256]; /* whose turn it is in groups, by a hash of their names */
+    struct timeout_queue heads, keepalives, connects, retries, lingers, ticks;
+    struct timeout_heap checks;
+};
+
+/* Adds the queues to the worker's loop. */
+void conns_init(struct worker *worker);
+/* Answers those that wait for something and closes all. */
+void conns_abort(struct worker *worker);
+/* Closes those that wait for a next request: the worker is stopping. */
+void conns_drain(struct worker *worker);
 
 /*
- * Takes over a connected, non-blocking socket. port: the local one, 0 for a Unix socket; it decides
- * whether this is HTTP or an app's own TCP port. passed: another process may have it open too. Beyond
- * max_connections the client is told so.
+ * Takes over an accepted socket, which is non-blocking and has the options of listener.h. port: the
+ * local one, 0 for a Unix socket. client: the peer; AF_UNSPEC for a Unix socket. passed: it was
+ * passed to us as it is, and may be open in other processes too.
  */
-void conn_accepted(struct front *front, int fd, uint16_t port, bool passed);
+void conn_accepted(struct worker *worker, int fd, uint16_t port, const struct proto_address *client,
+                   bool passed);
 
-/* Ends all connections; those that still wait for an app are told so. */
-void conns_abort(struct front *front);
+extern const struct lease_handlers conn_lease_handlers;

@@ -1,5 +1,6 @@
 /*
- * conn_backend.c - a connection's way to its backend: lease, connect, and what if it fails (conn.c).
+ * conn_backend.c - a connection's way to its backend: an idle connection to it or a new one, and what
+ * if that fails (conn.c).
  *
  * An address comes from the lease. When it does not take the connection, the lease is doubted: the
  * engine looks again, once for all connections that found it so, and names an address anew. The first
@@ -9,30 +10,43 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "answer.h"
 #include "conn_internal.h"
 #include "listener.h"
 #include "log.h"
+#include "proxy_header.h"
 
-static void on_backend(struct source *source, uint32_t events) {
-    struct conn *conn = container_of(source, struct conn, backend.source);
+/* A TCP client's: all bytes pass, as they come. */
+static bool open_tunnel(struct conn *conn) {
+    char header[PROXY_HEADER_WRITE_MAX];
 
-    side_note(&conn->backend, events);
-    conn_run(conn);
+    flow_init(&conn->up, FLOW_ENDLESS, NULL);
+    flow_init(&conn->down, FLOW_ENDLESS, NULL);
+    conn->tunnel = true;
+    if (conn->proxy_out != PROXY_PROTOCOL_NONE &&
+        flow_write(&conn->up, &conn->upstream->side, header, conn_proxy_header(conn, header)) < 0) {
+        conn->up.broken = true;
+    }
+    return true;
 }
 
 static void enter_relay(struct conn *conn) {
     timeout_cancel(&conn->timeout);
     conn->state = CONN_RELAY;
-    conn->backend.writable = true;
-    if (conn->kind == CONN_TCP) {
-        flow_init(&conn->up, FLOW_ENDLESS, NULL);
-        flow_init(&conn->down, FLOW_ENDLESS, NULL);
-        conn->tunnel = true;
-    } else if (!http_hand_over(conn)) {
-        return;
+    conn->upstream->side.writable = true;
+    if (conn->kind == CONN_TCP ? open_tunnel(conn) : http_hand_over(conn)) {
+        conn_check_begin(conn);
+        conn_run(conn);
     }
-    conn_run(conn);
+}
+
+size_t conn_proxy_header(struct conn *conn, char out[static PROXY_HEADER_WRITE_MAX]) {
+    struct proto_address local = conn->local;
+
+    if (local.family == AF_UNSPEC) {
+        (void)!listener_local(conn->client.source.fd, &local);
+    }
+    return proxy_header_write(out, conn->proxy_out == PROXY_PROTOCOL_V1 ? 1 : 2,
+                              &conn->client_address, &local);
 }
 
 void conn_connect_failed(struct conn *conn, int error) {
@@ -51,7 +65,7 @@ static int try_connect(struct conn *conn) {
     socklen_t len;
 
     proto_address_to_sockaddr(&conn->address, &sa, &len);
-    if (connect(conn->backend.source.fd, (const struct sockaddr *)&sa, len) == 0 ||
+    if (connect(conn->upstream->side.source.fd, (const struct sockaddr *)&sa, len) == 0 ||
         errno == EISCONN) {
         return 0;
     }
@@ -68,29 +82,24 @@ void conn_run_connect(struct conn *conn) {
     }
 }
 
-static void out_of_resources(struct conn *conn, int error) {
-    front_exhausted(conn->front, error);
-    conn_answer(conn, 503, "this machine is out of resources");
-}
-
-static void enter_connect(struct conn *conn, const struct proto_address *address) {
-    struct front *front = conn->front;
+static void connect_anew(struct conn *conn) {
+    struct worker *worker = conn->worker;
     int fd, r, added;
 
-    if (address->family != AF_INET && address->family != AF_INET6) {
-        conn_answer(conn, 502, "has no address that can be connected to");
-        return;
-    }
-    conn->address = *address;
     conn->tries++;
-    fd = socket(address->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    fd = socket(conn->address.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
-        out_of_resources(conn, errno);
+        conn_out_of_resources(conn, errno);
         return;
     }
-    listener_set_options(fd, address->port);
-    side_init(&conn->backend, fd, on_backend);
-    conn->backend.short_is_all = conn->kind == CONN_HTTP;
+    listener_set_options(fd, conn->address.port);
+    conn->upstream = upstream_new(conn, worker, fd);
+    if (conn->upstream == NULL) {
+        conn_out_of_resources(conn, ENOMEM);
+        return;
+    }
+    conn->upstream->owner = conn->proxy_out != PROXY_PROTOCOL_NONE ? conn->serial : 0;
+    conn->upstream->side.short_is_all = conn->kind == CONN_HTTP;
     conn->state = CONN_CONNECT;
 
     /* A backend on this machine has answered by the time the call is back: then no turn is lost. */
@@ -102,71 +111,62 @@ static void enter_connect(struct conn *conn, const struct proto_address *address
         conn_connect_failed(conn, -r);
         return;
     }
-    added = loop_add(&front->loop, &conn->backend.source);
+    added = loop_add(&worker->loop, &conn->upstream->side.source);
     if (added < 0) {
-        out_of_resources(conn, -added);
+        conn_out_of_resources(conn, -added);
     } else if (r == 0) {
         enter_relay(conn);
     } else {
-        timeout_arm(&front->connects, &conn->timeout,
-                    usec_add(front->loop.now, BACKEND_CONNECT_TIMEOUT));
+        timeout_arm(&worker->conns.connects, &conn->timeout,
+                    usec_add(worker->loop.now, BACKEND_CONNECT_TIMEOUT));
     }
 }
 
-void conn_lease(struct conn *conn, const struct config_app *app) {
-    struct proto_address address;
-    int r;
-
-    timeout_cancel(&conn->timeout);
-    conn->state = CONN_WAIT;
-    r = lease_take(conn->front->leases, &conn->lease, app, &address);
-    if (r < 0) {
-        out_of_resources(conn, -r);
-    } else if (r > 0) {
-        enter_connect(conn, &address);
+void conn_connect(struct conn *conn, const struct proto_address *address) {
+    if (address->family != AF_INET && address->family != AF_INET6) {
+        conn_answer(conn, 502, "has no address that can be connected to");
+        return;
+    }
+    conn->address = *address;
+    if (conn->kind == CONN_HTTP && !conn->replayed) {
+        conn->upstream = upstream_take(lease_pool(&conn->lease), conn,
+                                       conn->proxy_out != PROXY_PROTOCOL_NONE ? conn->serial : 0,
+                                       !conn->safe || !conn->bodyless);
+    }
+    if (conn->upstream != NULL) {
+        enter_relay(conn);
+    } else {
+        connect_anew(conn);
     }
 }
 
 void conn_doubt(struct conn *conn) {
     struct proto_address address;
 
+    timeout_heap_cancel(&conn->check); /* in this state it would mean a page */
     conn->state = CONN_WAIT;
     if (lease_doubt(&conn->lease, &address) > 0) {
-        enter_connect(conn, &address);
+        conn_connect(conn, &address);
     }
 }
 
 void conn_retry(struct conn *conn, const char *reason) {
-    struct front *front = conn->front;
+    struct worker *worker = conn->worker;
     char address[PROTO_ADDRESS_TEXT_MAX];
 
     timeout_cancel(&conn->timeout);
-    side_close(&conn->backend);
-    if (conn->tries >= BACKEND_TRIES) {
-        if (lease_may_complain(&conn->lease)) {
+    upstream_close(take_ptr(conn->upstream));
+    if (conn->tries >= BACKEND_TRIES || conn->lease.lease == NULL) {
+        if (conn->lease.lease != NULL && lease_may_complain(&conn->lease)) {
             proto_address_format(&conn->address, address);
             log_error("%s: %s %s", lease_app(&conn->lease), address, reason);
         }
         conn_answer(conn, 502, reason);
     } else if (conn->tries > 1) {
         conn->state = CONN_PAUSE;
-        timeout_arm(&front->retries, &conn->timeout,
-                    usec_add(front->loop.now, BACKEND_RETRY_PAUSE));
+        timeout_arm(&worker->conns.retries, &conn->timeout,
+                    usec_add(worker->loop.now, BACKEND_RETRY_PAUSE));
     } else {
         conn_doubt(conn);
     }
 }
-
-static void on_lease_ready(struct lease_user *user, const struct proto_address *address) {
-    enter_connect(container_of(user, struct conn, lease), address);
-}
-
-static void on_lease_failed(struct lease_user *user, enum proto_failure failure,
-                            const char *reason) {
-    conn_answer(container_of(user, struct conn, lease), answer_status_of(failure), reason);
-}
-
-const struct lease_handlers conn_lease_handlers = {
-    .ready = on_lease_ready,
-    .failed = on_lease_failed,
-};

@@ -1,182 +1,42 @@
 /*
- * conn_http.c - what is HTTP's own in a connection's way (conn.c).
+ * conn_http.c - one request and its answers between a client and a backend (CONN_RELAY of conn.c).
  *
- * One connection carries one request. Its head is looked at, routed, and written anew for the
- * backend (http_rewrite.h), which is asked to close after its answer. Of the body exactly what the
- * framing says is passed on, so a second request never reaches the backend of the first. The answer
- * is relayed as it is, up to the backend's end.
+ * The request's head is written anew for the backend, and of the body exactly what the framing says
+ * is passed on, so a next request never reaches the backend of this one. A chunked body is peeked at,
+ * so that what lies behind its end stays in the client's socket.
  *
- * Upgrade: behind the request the upward flow stands still until the backend has said 101. Then
- * both flows run raw (conn->tunnel). With any other status it stays still for good.
+ * The answer's head is read, judged and written anew for the client; interim answers before it pass
+ * by. Its body is passed on as it comes, and followed so far as to know its end. Behind that end the
+ * backend's connection is idle, if both said so, and the client's is ready for its next request.
  *
- * A request that is safe and has no body is left unread in the client's socket until the answer
- * begins. Should the backend go away before that, which a container that ends by itself may do at
- * any moment, the request is sent again, once (RFC 9110 9.2.2).
+ * A request that is safe and has no body is left unread in the client's socket until an answer
+ * begins. Should the backend go away before that, as one does that has just closed an idle
+ * connection, or a container that ends by itself, the request is sent again, once, over a new
+ * connection (RFC 9110 9.2.2).
+ *
+ * Upgrade: behind the request the upward flow stands still until the backend has said 101. Then both
+ * flows run raw (conn->tunnel). With any other status it stays still for good.
+ *
+ * An answer may come while the body is still on its way: both go on side by side. The request is over
+ * when both have ended; a backend that does not want the rest of the body ends it with its connection.
  */
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "conn_internal.h"
-#include "http_rewrite.h"
 #include "log.h"
 
-/* --- the head ---------------------------------------------------------------------------------- */
+enum { ONE_PIECE_MAX = 4096 }; /* a body that is copied behind its head: cheaper than two pieces */
 
-/* Looks at up to size bytes that the client has sent. Returns how many there are, or negative
- * errno. */
-static ssize_t peek(struct conn *conn, size_t size) {
-    ssize_t n;
+/* --- the request ------------------------------------------------------------------------------- */
 
-    do {
-        n = recv(conn->client.source.fd, conn->front->buffer, size, MSG_PEEK);
-    } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+static enum http_result pass_chunks_up(struct flow *up, char *data, size_t size, size_t *ret_pass) {
+    return http_chunk_scan(&conn_of_up(up)->up_chunk, data, size, ret_pass);
 }
 
-static void route(struct conn *conn) {
-    const struct front *front = conn->front;
-    const struct http_head *head = &front->head;
-    const struct config_app *app;
-
-    conn->head_size = head->size;
-    conn->bodyless_answer = head->bodyless_answer;
-    if (front->config->broken) {
-        conn_answer(conn, 503, "dockwake is misconfigured: see 'dockwake check'");
-        return;
-    }
-    app = config_app_by_host(front->config, front->buffer + head->host.at, head->host.len);
-    if (app == NULL) {
-        conn_answer(conn, 404, "no app has this host name");
-    } else if (app->broken) {
-        conn_answer(conn, 503, "this app is misconfigured: see 'dockwake check'");
-    } else {
-        conn_lease(conn, app);
-    }
-}
-
-void http_look(struct conn *conn) {
-    struct front *front = conn->front;
-    size_t limit = front->config->front.head_limit;
-    ssize_t n;
-
-    if (limit > sizeof(front->buffer)) {
-        limit = sizeof(front->buffer);
-    }
-    if (!conn->client.readable) {
-        return;
-    }
-    front->parsed = NULL;
-    n = peek(conn, limit);
-    if (n == -EAGAIN) {
-        conn->client.readable = false;
-        return;
-    }
-    if (n <= 0) {
-        conn_close(conn); /* nothing was asked, so nothing is answered */
-        return;
-    }
-    switch (http_head_parse(front->buffer, (size_t)n, &front->head)) {
-    case HTTP_COMPLETE:
-        front->parsed = conn;
-        route(conn);
-        break;
-    case HTTP_BAD:
-        conn_answer(conn, front->head.status, front->head.reason);
-        break;
-    case HTTP_PARTIAL:
-        if ((size_t)n >= limit && !front->head.line_complete) {
-            conn_answer(conn, 414, "the request line is too long");
-        } else if ((size_t)n >= limit) {
-            conn_answer(conn, 431, "the fields are too long");
-        } else if (conn->client.no_more) {
-            conn_answer(conn, 400, "the request ends within its head");
-        } else {
-            conn->client.readable = false; /* until more has come */
-        }
-        break;
-    }
-}
-
-void http_head_late(struct conn *conn) {
-    conn->front->parsed = NULL;
-    /* A client that connected ahead and never asked anything is not told that it was too slow. */
-    if (peek(conn, 1) > 0) {
-        conn_answer(conn, 408, "the request's head did not arrive in time");
-    } else {
-        conn_close(conn);
-    }
-}
-
-/* --- handing over ------------------------------------------------------------------------------ */
-
-/* It is all there, as it was looked at before. */
-bool http_take_head(struct conn *conn) {
-    struct front *front = conn->front;
-    ssize_t n;
-
-    front->parsed = NULL;
-    do {
-        n = recv(conn->client.source.fd, front->buffer, conn->head_size, 0);
-    } while (n < 0 && errno == EINTR);
-    conn->head_kept = false;
-    return n == (ssize_t)conn->head_size;
-}
-
-static enum http_result pass_chunks(struct flow *up, const char *data, size_t size,
-                                    size_t *ret_pass) {
-    struct conn *conn = conn_of_up(up);
-    enum http_result result = http_chunk_scan(&conn->chunk, data, size, ret_pass);
-
-    conn->overrun = result == HTTP_COMPLETE && *ret_pass < size;
-    return result;
-}
-
-/* The first bytes of an answer, and with an upgrade all until its status is known. */
-static enum http_result pass_answer(struct flow *down, const char *data, size_t size,
-                                    size_t *ret_pass) {
-    struct conn *conn = conn_of_down(down);
-    enum http_result result = HTTP_COMPLETE;
-
-    (void)ret_pass;
-    if (conn->upgrade) {
-        result = http_status_scan(&conn->status, data, size);
-    }
-    if (result != HTTP_PARTIAL) {
-        down->filter = NULL;
-        if (conn->upgrade && result == HTTP_COMPLETE && conn->status.code == 101) {
-            conn->tunnel = true;
-            conn->up.left = FLOW_ENDLESS;
-            conn->up.filter = NULL;
-        }
-        conn->upgrade = false;
-    }
-    return HTTP_PARTIAL; /* all passes in any case */
-}
-
-bool http_hand_over(struct conn *conn) {
-    struct front *front = conn->front;
-    const struct http_head *head = &front->head;
-    char out[RELAY_BUFFER_SIZE + HTTP_REWRITE_GROWTH];
-    ssize_t size;
-
-    if (front->parsed != conn) {
-        front->parsed = NULL;
-        if (peek(conn, conn->head_size) != (ssize_t)conn->head_size ||
-            http_head_parse(front->buffer, conn->head_size, &front->head) != HTTP_COMPLETE) {
-            conn_close(conn);
-            return false;
-        }
-    }
-    size = http_rewrite(front->buffer, head, out, sizeof(out));
-    if (size < 0) {
-        conn_answer(conn, 503, "this machine is out of resources");
-        return false;
-    }
-
-    conn->upgrade = head->upgrade;
-    conn->status = (struct http_status){0};
-    conn->chunk = (struct http_chunk){0};
-    flow_init(&conn->down, FLOW_ENDLESS, pass_answer);
+static void begin_up(struct conn *conn, const struct http_head *head) {
+    conn->up_chunk = (struct http_chunk){0};
     switch (head->body) {
     case HTTP_BODY_NONE:
         flow_init(&conn->up, 0, NULL);
@@ -185,47 +45,323 @@ bool http_hand_over(struct conn *conn) {
         flow_init(&conn->up, head->content_length, NULL);
         break;
     case HTTP_BODY_CHUNKED:
-        flow_init(&conn->up, FLOW_ENDLESS, pass_chunks);
+        flow_init(&conn->up, FLOW_ENDLESS, pass_chunks_up);
+        conn->up.peeks = true;
         break;
     }
+}
 
-    conn->head_kept = head->safe && head->body == HTTP_BODY_NONE;
-    if (!conn->head_kept && !http_take_head(conn)) {
+bool http_hand_over(struct conn *conn) {
+    struct worker *worker = conn->worker;
+    const struct http_head *head = &worker->head;
+    const struct http_forward forward = {
+        .client = conn->client_address,
+        .trusted = conn->trusted,
+        .persistent = true,
+        .segments = conn->segments,
+    };
+    char proxy[PROXY_HEADER_WRITE_MAX];
+    size_t proxy_size = 0;
+    ssize_t size;
+
+    if (!conn_parsed(conn)) {
+        conn_close(conn);
+        return false;
+    }
+    size = http_rewrite_request(worker->buffer, head, &forward, worker->out, sizeof(worker->out));
+    if (size < 0) {
+        conn_answer(conn, 431, "the fields are too long");
+        return false;
+    }
+    if (conn->proxy_out != PROXY_PROTOCOL_NONE && conn->upstream->served == 0) {
+        proxy_size = conn_proxy_header(conn, proxy);
+    }
+    begin_up(conn, head);
+    conn->expects = !conn->bodyless && http_field_find(head, HTTP_FIELD_EXPECT) != NULL;
+    flow_init(&conn->down, 0, NULL);
+    conn->answered = false;
+    conn->head_kept = conn->safe && conn->bodyless;
+    if (!conn->head_kept && !conn_take_head(conn)) {
         conn_close(conn);
         return false;
     }
     /* Should it fail, the downward flow finds the connection ended, and that is judged there. */
-    if (flow_write(&conn->up, &conn->backend, out, (size_t)size) < 0) {
+    if (proxy_size > 0
+            ? flow_write_pair(&conn->up, &conn->upstream->side, proxy, proxy_size, worker->out,
+                              (size_t)size) < 0
+            : flow_write(&conn->up, &conn->upstream->side, worker->out, (size_t)size) < 0) {
         conn->up.broken = true;
     }
     return true;
 }
 
-/* --- the flows' ends --------------------------------------------------------------------------- */
+/* --- the answer's head ------------------------------------------------------------------------- */
 
-static void no_answer(struct conn *conn) {
-    static const char reason[] = "closed the connection without an answer";
+/* What became of an attempt to go on. */
+enum progress {
+    GOES_ON, /* with the flows */
+    ENDED,   /* the connection has left this request, or is closed */
+};
 
-    if (conn->head_kept && !conn->replayed) {
-        conn->replayed = true;
-        flow_done(&conn->up);
-        flow_done(&conn->down);
-        conn_retry(conn, reason);
-        return;
-    }
-    if (lease_may_complain(&conn->lease)) {
+static enum progress give_up(struct conn *conn, const char *reason) {
+    if (conn->lease.lease != NULL && lease_may_complain(&conn->lease)) {
         log_warning("%s: %s", lease_app(&conn->lease), reason);
     }
     conn_answer(conn, 502, reason);
+    return ENDED;
 }
 
-void http_judge(struct conn *conn, enum flow_result up, enum flow_result down) {
+/* The backend has gone without (the whole head of) an answer. */
+static enum progress no_answer(struct conn *conn) {
+    static const char reason[] = "closed the connection without an answer";
+    bool used = conn->upstream->served > 0;
+
+    if (!conn->head_kept || conn->replayed || conn->held != NULL || conn->interims > 0 ||
+        conn->lease.lease == NULL) {
+        return give_up(conn, reason);
+    }
+    conn->replayed = true;
+    flow_done(&conn->up);
+    flow_done(&conn->down);
+    if (used) { /* it was idle for too long: that says nothing against the app */
+        upstream_close(take_ptr(conn->upstream));
+        conn_connect(conn, &conn->address);
+    } else {
+        conn_retry(conn, reason);
+    }
+    return ENDED;
+}
+
+/* The rest of the bytes is the beginning of a head. */
+static enum progress hold(struct conn *conn, const char *data, size_t size) {
+    if (size >= BACKEND_HEAD_MAX) {
+        return give_up(conn, "sent an answer whose head is too long");
+    }
+    conn->held = malloc(sizeof(*conn->held) + size);
+    if (conn->held == NULL) {
+        return give_up(conn, "this machine is out of resources");
+    }
+    conn->held->size = (uint32_t)size;
+    memcpy(conn->held->data, data, size);
+    return GOES_ON;
+}
+
+static enum http_result pass_chunks_down(struct flow *down, char *data, size_t size,
+                                         size_t *ret_pass) {
+    struct conn *conn = conn_of_down(down);
+    enum http_result result;
+    size_t used;
+
+    if (conn->minor > 0) {
+        result = http_chunk_scan(&conn->down_chunk, data, size, ret_pass);
+        used = *ret_pass;
+    } else {
+        result = http_chunk_decode(&conn->down_chunk, data, size, &used, ret_pass);
+    }
+    if (result == HTTP_COMPLETE && used < size) {
+        conn->reusable = false; /* what is behind the end is nobody's */
+    }
+    return result;
+}
+
+static void begin_tunnel(struct conn *conn) {
+    conn->tunnel = true;
+    conn->keep = conn->reusable = false;
+    conn->up.left = FLOW_ENDLESS;
+    conn->up.filter = NULL;
+    flow_init(&conn->down, FLOW_ENDLESS, NULL);
+}
+
+/*
+ * Sets the downward flow up for the body behind the final head. *size: bytes of it that are here; how
+ * many of them are to be sent when it returns.
+ */
+static enum http_result begin_down(struct conn *conn, const struct http_answer *answer, char *body,
+                                   size_t *size) {
+    enum http_result result = HTTP_PARTIAL;
+    uint64_t length;
+
+    switch (answer->end) {
+    case HTTP_END_NONE:
+    case HTTP_END_LENGTH:
+        length = answer->end == HTTP_END_LENGTH ? answer->content_length : 0;
+        if (*size > length) {
+            *size = (size_t)length;
+            conn->reusable = false;
+        }
+        flow_init(&conn->down, length - *size, NULL);
+        break;
+    case HTTP_END_CHUNKED:
+        conn->down_chunk = (struct http_chunk){0};
+        flow_init(&conn->down, FLOW_ENDLESS, pass_chunks_down);
+        if (*size > 0) {
+            result = pass_chunks_down(&conn->down, body, *size, size);
+        }
+        if (result == HTTP_COMPLETE) {
+            conn->down.left = 0;
+        }
+        break;
+    case HTTP_END_CLOSE:
+        conn->until_close = true;
+        flow_init(&conn->down, FLOW_ENDLESS, NULL);
+        break;
+    }
+    return result;
+}
+
+/* The final head is in worker->answer, at data; out: bytes of interim heads before it. */
+static enum progress pass_final(struct conn *conn, char *data, size_t size, size_t out) {
+    struct worker *worker = conn->worker;
+    const struct http_answer *answer = &worker->answer;
+    bool asked_whole = conn->up.left == 0 && conn->up.rest == NULL && !conn->up.broken;
+    char *body = data + answer->size;
+    size_t body_size = size - answer->size;
+    ssize_t n;
+
+    conn->reusable = answer->persistent && answer->end != HTTP_END_CLOSE;
+    /* A client that was not told to continue may leave its body out: nobody knows what comes next. */
+    conn->keep = conn->persistent && !worker->stopping &&
+                 (asked_whole || (conn->reusable && (!conn->expects || conn->interims > 0))) &&
+                 answer->end != HTTP_END_CLOSE &&
+                 (conn->minor > 0 || answer->end != HTTP_END_CHUNKED);
+    if (answer->upgrade) {
+        begin_tunnel(conn);
+    } else if (begin_down(conn, answer, body, &body_size) == HTTP_BAD) {
+        return give_up(conn, "sent an answer whose chunks are malformed");
+    }
+    n = http_rewrite_answer(
+        data, answer,
+        &(struct http_return){.minor = conn->minor, .persistent = conn->keep, .now = time(NULL)},
+        worker->out + out, sizeof(worker->out) - out);
+    if (n < 0) {
+        return give_up(conn, "sent an answer whose head is too long");
+    }
+    conn->answered = true;
+    if (flow_write_pair(&conn->down, &conn->client, worker->out, out + (size_t)n, body, body_size) <
+        0) {
+        conn_close(conn);
+        return ENDED;
+    }
+    return GOES_ON;
+}
+
+/* The buffer holds size bytes of answers: all heads in it are passed on, up to a final one. */
+static enum progress pass_heads(struct conn *conn, size_t size) {
+    struct worker *worker = conn->worker;
+    const struct http_answer *answer = &worker->answer;
+    size_t at = 0, out = 0;
+
+    while (at < size) {
+        char *data = worker->buffer + at;
+        enum http_result result =
+            http_answer_parse(data, size - at, conn->to_head, conn->upgrade, &worker->answer);
+        ssize_t n;
+
+        if (result == HTTP_BAD) {
+            return give_up(conn, answer->reason);
+        }
+        if (result == HTTP_PARTIAL) {
+            if (hold(conn, data, size - at) == ENDED) {
+                return ENDED;
+            }
+            break;
+        }
+        if (answer->size > BACKEND_HEAD_MAX) {
+            return give_up(conn, "sent an answer whose head is too long");
+        }
+        if (conn->head_kept && !conn_take_head(conn)) {
+            conn_close(conn);
+            return ENDED;
+        }
+        if (!answer->interim) {
+            return pass_final(conn, data, size - at, out);
+        }
+        if (++conn->interims > BACKEND_INTERIM_MAX) {
+            return give_up(conn, "sent too many interim answers");
+        }
+        if (conn->minor > 0) { /* RFC 9110 15.2: none to HTTP/1.0 */
+            n = http_rewrite_answer(data, answer,
+                                    &(struct http_return){.minor = conn->minor, .persistent = true},
+                                    worker->out + out, sizeof(worker->out) - out);
+            if (n < 0) {
+                return give_up(conn, "sent interim answers that are too long");
+            }
+            out += (size_t)n;
+        }
+        at += answer->size;
+    }
+    if (out > 0 && flow_write(&conn->down, &conn->client, worker->out, out) < 0) {
+        conn_close(conn);
+        return ENDED;
+    }
+    return GOES_ON;
+}
+
+/* Reads what the backend has to say until there is a final head. */
+static enum progress read_heads(struct conn *conn) {
+    struct worker *worker = conn->worker;
+    struct side *backend = &conn->upstream->side;
+
+    while (!conn->answered) {
+        size_t held = conn->held != NULL ? conn->held->size : 0;
+        size_t room = sizeof(worker->buffer) - held;
+        ssize_t n;
+
+        if (conn->down.rest != NULL) { /* an interim answer that the client did not take whole */
+            if (flow_run(&conn->down, backend, &conn->client, worker->buffer) == FLOW_SINK_FAILED) {
+                conn_close(conn);
+                return ENDED;
+            }
+            if (conn->down.rest != NULL) {
+                return GOES_ON;
+            }
+        }
+        if (!backend->readable) {
+            return GOES_ON;
+        }
+        do {
+            n = recv(backend->source.fd, worker->buffer + held, room, 0);
+        } while (n < 0 && errno == EINTR);
+        if (n < 0 && errno == EAGAIN) {
+            backend->readable = false;
+            return GOES_ON;
+        }
+        if (n <= 0) {
+            return no_answer(conn);
+        }
+        if ((size_t)n < room && backend->short_is_all && !backend->no_more) {
+            backend->readable = false;
+        }
+        if (held > 0) {
+            memcpy(worker->buffer, conn->held->data, held);
+            free(take_ptr(conn->held));
+        }
+        if (pass_heads(conn, held + (size_t)n) == ENDED) {
+            return ENDED;
+        }
+    }
+    return GOES_ON;
+}
+
+/* --- the flows --------------------------------------------------------------------------------- */
+
+/* The answer has been passed on to its end. */
+static void finish(struct conn *conn) {
+    bool asked_whole = conn->up.left == 0 && conn->up.rest == NULL && !conn->up.broken;
+
+    if (conn->reusable && asked_whole && conn->lease.lease != NULL) {
+        upstream_park(take_ptr(conn->upstream), lease_pool(&conn->lease));
+    }
+    conn_request_done(conn);
+}
+
+static void judge(struct conn *conn, enum flow_result up, enum flow_result down) {
     if (up == FLOW_SOURCE_FAILED || down == FLOW_SINK_FAILED) {
         conn_close(conn); /* the client has left */
         return;
     }
     if (up == FLOW_REFUSED) {
-        if (conn->down.passed) {
+        if (conn->answered) {
             conn_abort(conn);
         } else {
             conn_answer(conn, 400, "the body's chunks are malformed");
@@ -235,18 +371,44 @@ void http_judge(struct conn *conn, enum flow_result up, enum flow_result down) {
     if (up == FLOW_DONE && conn->up.left > 0 && !conn->up_shut) {
         /* The client ended within its body, and the backend must not take it for whole. */
         conn->up_shut = true;
-        (void)!shutdown(conn->backend.source.fd, SHUT_WR);
+        conn->reusable = false;
+        (void)!shutdown(conn->upstream->side.source.fd, SHUT_WR);
     }
-    if (down != FLOW_DONE && down != FLOW_SOURCE_FAILED) {
+    if (conn->answered && down == FLOW_DONE && (conn->down.left == 0 || conn->until_close)) {
+        /* The rest of the body, if the backend goes on reading it. */
+        if (conn->keep && (up == FLOW_WAITS || up == FLOW_MORE) && !conn->upstream->side.no_more &&
+            !conn->upstream->side.gone) {
+            if (up == FLOW_MORE) {
+                loop_schedule(&conn->worker->loop, &conn->task);
+            }
+            return;
+        }
+        finish(conn);
+    } else if (conn->answered &&
+               (down == FLOW_REFUSED || (down == FLOW_SOURCE_FAILED && conn->until_close))) {
+        conn_abort(conn); /* nothing else tells the client that this is not the whole answer */
+    } else if (conn->answered && (down == FLOW_DONE || down == FLOW_SOURCE_FAILED)) {
+        conn_close(conn); /* less than was announced, as the client will find */
+    } else if (up == FLOW_MORE || down == FLOW_MORE) {
+        loop_schedule(&conn->worker->loop, &conn->task);
+    }
+}
+
+void http_run(struct conn *conn) {
+    struct worker *worker = conn->worker;
+    struct side *backend = &conn->upstream->side;
+    enum flow_result up, down = FLOW_WAITS;
+
+    if (!conn->answered && read_heads(conn) == ENDED) {
         return;
     }
-    /*
-     * A backend that closes with unread bytes resets the connection behind a whole answer. The
-     * client must have that answer; what is less than whole it knows by the framing.
-     */
-    if (conn->down.passed) {
-        conn_finish(conn);
-    } else {
-        no_answer(conn);
+    if (conn->tunnel) {
+        conn_run(conn);
+        return;
     }
+    if (conn->answered) {
+        down = flow_run(&conn->down, backend, &conn->client, worker->buffer);
+    }
+    up = flow_run(&conn->up, &conn->client, backend, worker->buffer);
+    judge(conn, up, down);
 }

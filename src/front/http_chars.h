@@ -19,6 +19,20 @@ static inline bool http_is(char c, unsigned wanted) {
     return (http_classes[(unsigned char)c] & wanted) != 0;
 }
 
+/* Whether c is a digit, or white space within a line (RFC 9110 5.6.3, OWS). */
+static inline bool http_is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+static inline bool http_is_space(char c) {
+    return c == ' ' || c == '\t';
+}
+
+/* Characters of a token in the form in which names are compared: without case, and `_` as `-`. */
+static inline int http_fold(char c) {
+    return c == '_' ? '-' : c | 0x20;
+}
+
 /* The value of a hexadecimal digit, or -1. */
 static inline int http_hex_digit(char c) {
     if (!http_is(c, HTTP_HEX)) {

@@ -18,6 +18,8 @@ enum {
     HTTP_FIELDS_MAX = 100,    /* fields in a head; 431 beyond */
     HTTP_OPTIONS_MAX = 16,    /* fields that Connection may name; 400 beyond */
     HTTP_METHOD_MAX = 32,     /* bytes in a method; 501 beyond */
+    HTTP_HOST_MAX = 255,      /* bytes in a host (RFC 1035 2.3.4); 400 beyond */
+    HTTP_PORT_MAX = 5,        /* digits in its port; 400 beyond */
     HTTP_EMPTY_LINES_MAX = 2, /* empty lines before the request line that are passed over */
 };
 
@@ -37,7 +39,20 @@ enum http_field_kind {
     HTTP_FIELD_TRANSFER_ENCODING,
     HTTP_FIELD_UPGRADE,
     HTTP_FIELD_EXPECT,
-    HTTP_FIELD_HOP, /* Keep-Alive, Proxy-Connection, TE, HTTP2-Settings: for the next hop only */
+    HTTP_FIELD_HOP, /* Keep-Alive, Proxy-Connection, TE, HTTP2-Settings: for the next hop only; and
+                       Proxy, which a CGI environment makes a setting of (CVE-2016-5385) */
+    HTTP_FIELD_DATE,
+    HTTP_FIELD_COOKIE,
+    HTTP_FIELD_ACCEPT,
+    HTTP_FIELD_USER_AGENT,
+    HTTP_FIELD_FETCH_MODE,        /* Sec-Fetch-Mode (W3C Fetch Metadata) */
+    HTTP_FIELD_FETCH_DEST,        /* Sec-Fetch-Dest */
+    HTTP_FIELD_FORWARDED,         /* RFC 7239 */
+    HTTP_FIELD_X_FORWARDED_FOR,   /* these are known with `_` in place of `-` too: what a CGI */
+    HTTP_FIELD_X_FORWARDED_PROTO, /* environment cannot tell apart must not slip through */
+    HTTP_FIELD_X_FORWARDED_HOST,
+    HTTP_FIELD_X_FORWARDED, /* any other X-Forwarded..., and X-Real-IP */
+    HTTP_FIELD_KINDS,
 };
 
 struct http_field {
@@ -58,6 +73,7 @@ struct http_head {
     /* HTTP_COMPLETE */
     uint32_t size;        /* of the head, with the empty line at its end */
     uint8_t minor;        /* HTTP/1.minor: 0 or 1 */
+    bool persistent;      /* the client will send more requests (RFC 9112 9.3) */
     bool upgrade;         /* wants another protocol, by Upgrade and Connection; never h2c */
     bool safe;            /* GET, HEAD, OPTIONS or TRACE: may be sent twice (RFC 9110 9.2.1) */
     bool bodyless_answer; /* HEAD */
@@ -65,12 +81,14 @@ struct http_head {
     uint64_t content_length; /* HTTP_BODY_LENGTH */
     struct http_slice method;
     struct http_slice target; /* in origin or asterisk form; len 0: absolute form without a path */
+    struct http_slice path; /* of the target, without its query; len 0: "*", or no path was given */
     struct http_slice authority; /* the host with its port, from the target or else from Host */
     struct http_slice host;      /* the same without port; len 0: none was given */
     size_t n_fields;
     struct http_field fields[HTTP_FIELDS_MAX];
     size_t n_options;
-    struct http_slice options[HTTP_OPTIONS_MAX]; /* the fields that Connection names */
+    /* The fields that Connection names, of HTTP_FIELD_OTHER: no others are removed by that. */
+    struct http_slice options[HTTP_OPTIONS_MAX];
 };
 
 /*
@@ -78,6 +96,9 @@ struct http_head {
  * slices are valid only when it is complete.
  */
 enum http_result http_head_parse(const char *data, size_t size, struct http_head *ret_head);
+
+/* The first field of a kind, or NULL. */
+const struct http_field *http_field_find(const struct http_head *head, enum http_field_kind kind);
 
 /* Whether the slice of data is the given text, whatever the case of its letters. */
 bool http_slice_is(const char *data, struct http_slice slice, const char *text);

@@ -19,60 +19,25 @@
  * waiters behind: the lease is taken anew for them. Answers carry the serial of the LEASE they
  * belong to; others are about a lease given back meanwhile and are dropped.
  *
- * The engine leaves when everything sleeps and comes back through its socket. A connection that
- * ends is made anew only when a lease is asked for; otherwise the two would keep each other awake.
+ * Whether a LEASE may wake the app follows from who waits for it at that moment: if none of them may,
+ * it goes out with PROTO_LEASE_AWAKE. One who may and comes later waits for the answer, which the
+ * engine has at once: ASLEEP ends those who may not, and for the others the lease is taken anew.
+ *
+ * A wake that the engine has begun (waking) is followed to its end, though nobody waits any more:
+ * who was sent a page asks again, and is to be told what has become of it.
+ *
+ * The address outlives the lease, for the idle connections to it in the pool, until somebody says
+ * that it is not the app's any more. A lease that nobody uses is remembered for LEASE_FORGET.
  */
-#include "lease.h"
-
 #include <stdio.h>
 #include <string.h>
 
+#include "lease_internal.h"
 #include "log.h"
-#include "strmap.h"
-
-struct lease {
-    struct lease_client *client;
-    char app[PROTO_NAME_MAX];
-    bool asked, sent, ready;      /* see above */
-    bool doubt;                   /* the engine is to look again; only while sent */
-    bool dirty;                   /* on the client's list of those that have something to send */
-    bool extended;                /* the deadline was already put off once */
-    uint32_t serial;              /* of the last LEASE */
-    uint32_t version;             /* of the address: counts READYs */
-    struct proto_address address; /* when ready */
-    unsigned renewals;            /* leases that ended since the last READY */
-    size_t n_users;               /* connections, waiting and busy */
-    size_t n_waiters;
-    TAILQ_HEAD(, lease_user) waiters;
-    usec_t start_timeout, stop_timeout; /* of the app */
-    struct timeout deadline;            /* for all waiters; runs from the first one on */
-    struct timeout release;             /* the last user has left */
-    usec_t complained;                  /* when an error was last logged; 0: never */
-    TAILQ_ENTRY(lease) in_dirty;
-    TAILQ_ENTRY(lease) in_all;
-};
-
-struct lease_client {
-    struct source source; /* the connection to the engine */
-    struct loop *loop;
-    const char *path;
-    const struct lease_handlers *handlers;
-    struct strmap by_app; /* a lease stays for good once it was used: as many as apps at most */
-    TAILQ_HEAD(, lease) all;
-    TAILQ_HEAD(, lease) dirty;
-    uint32_t serial; /* the last one used */
-    bool full;       /* the engine's queue takes no more for now */
-    bool complained; /* that the engine cannot be reached */
-    usec_t pause;    /* before the next attempt to connect; 0: at once */
-    struct timeout retry;
-    struct timeout_queue retries, deadlines, releases;
-};
-
-static void client_flush(struct lease_client *client);
 
 /* --- one lease --------------------------------------------------------------------------------- */
 
-static void lease_clean(struct lease *lease) {
+void lease_clean(struct lease *lease) {
     if (lease->dirty) {
         lease->dirty = false;
         TAILQ_REMOVE(&lease->client->dirty, lease, in_dirty);
@@ -84,24 +49,72 @@ static void lease_touch(struct lease *lease) {
         lease->dirty = true;
         TAILQ_INSERT_TAIL(&lease->client->dirty, lease, in_dirty);
     }
-    client_flush(lease->client);
+    lease_client_flush(lease->client);
 }
 
-/* The engine has ended it, or it was given back. */
-static void lease_end(struct lease *lease) {
-    lease->asked = lease->sent = lease->ready = lease->doubt = false;
+/* Where nobody uses it and the engine has nothing to be told, it is only remembered. */
+static void lease_rest(struct lease *lease) {
+    struct lease_client *client = lease->client;
+
+    if (lease->n_users > 0 || lease->asked || lease->sent || timeout_armed(&lease->forget)) {
+        return;
+    }
+    timeout_arm(&client->forgets, &lease->forget, usec_add(client->loop->now, LEASE_FORGET));
+    if (++client->n_idle > LEASES_IDLE_MAX) {
+        loop_schedule(client->loop, &client->trim);
+    }
+}
+
+void lease_end(struct lease *lease) {
+    lease->asked = lease->sent = lease->ready = lease->doubt = lease->waking = false;
+    lease->state = PROTO_STATE_UNKNOWN;
+    timeout_cancel(&lease->release);
     lease_clean(lease);
+    lease_rest(lease);
+}
+
+void lease_deny(struct lease *lease) {
+    lease->known = false;
+    if (lease->version > 0) {
+        lease->client->handlers->stale(&lease->pool);
+    }
 }
 
 static void waiter_add(struct lease *lease, struct lease_user *user) {
+    struct lease_client *client = lease->client;
+
     user->waiting = true;
     TAILQ_INSERT_TAIL(&lease->waiters, user, link);
-    if (lease->n_waiters++ == 0) {
+    lease->n_waiting_wakers += user->wake;
+    if (lease->n_waiters++ == 0 && !timeout_armed(&lease->deadline)) {
         lease->extended = false;
-        timeout_arm(
-            &lease->client->deadlines, &lease->deadline,
-            usec_add(lease->client->loop->now, usec_add(lease->start_timeout, LEASE_PATIENCE)));
+        lease->began = client->loop->now;
+        timeout_arm(&client->deadlines, &lease->deadline,
+                    usec_add(lease->began, usec_add(lease->start_timeout, LEASE_PATIENCE)));
     }
+}
+
+/* Nobody waits, and no wake goes on that somebody has begun. */
+static void deadline_settle(struct lease *lease) {
+    if (lease->n_waiters == 0 && !lease->waking) {
+        lease->began = 0;
+        timeout_cancel(&lease->deadline);
+    }
+}
+
+/* The last user has left. */
+static void release_later(struct lease *lease) {
+    if (lease->n_users == 0 && lease->asked && !lease->waking) {
+        timeout_arm(&lease->client->releases, &lease->release,
+                    usec_add(lease->client->loop->now, LEASE_RELEASE_DELAY));
+    }
+}
+
+void lease_wake_ended(struct lease *lease) {
+    lease->waking = false;
+    lease->state = PROTO_STATE_UNKNOWN;
+    deadline_settle(lease);
+    release_later(lease);
 }
 
 static void waiter_remove(struct lease_user *user) {
@@ -112,13 +125,12 @@ static void waiter_remove(struct lease_user *user) {
     }
     user->waiting = false;
     TAILQ_REMOVE(&lease->waiters, user, link);
-    if (--lease->n_waiters == 0) {
-        timeout_cancel(&lease->deadline);
-    }
+    lease->n_waiting_wakers -= user->wake;
+    lease->n_waiters--;
+    deadline_settle(lease);
 }
 
-/* Tells those who wait now; one may begin to wait anew, behind them, and end the readiness. */
-static void waiters_ready(struct lease *lease) {
+void waiters_ready(struct lease *lease) {
     struct lease_user *user;
 
     for (size_t n = lease->n_waiters; n > 0 && lease->ready; n--) {
@@ -132,7 +144,8 @@ static void waiters_ready(struct lease *lease) {
     }
 }
 
-static void waiters_failed(struct lease *lease, enum proto_failure failure, const char *reason) {
+void waiters_failed(struct lease *lease, bool wakers, enum proto_failure failure,
+                    const char *reason) {
     struct lease_user *user;
 
     for (size_t n = lease->n_waiters; n > 0; n--) {
@@ -140,45 +153,90 @@ static void waiters_failed(struct lease *lease, enum proto_failure failure, cons
         if (user == NULL) {
             return;
         }
-        waiter_remove(user);
-        lease->client->handlers->failed(user, failure, reason);
+        if (user->wake && !wakers) {
+            TAILQ_REMOVE(&lease->waiters, user, link);
+            TAILQ_INSERT_TAIL(&lease->waiters, user, link);
+        } else {
+            waiter_remove(user);
+            lease->client->handlers->failed(user, failure, reason);
+        }
     }
 }
 
-static struct lease *lease_get(struct lease_client *client, const char *app) {
+void waiters_progress(struct lease *lease, enum proto_state state) {
+    struct lease_user *user;
+
+    if (lease->state == state) {
+        return;
+    }
+    lease->state = state;
+    TAILQ_FOREACH (user, &lease->waiters, link) {
+        lease->client->handlers->progress(user);
+    }
+}
+
+void lease_renew(struct lease *lease) {
+    if (lease->n_waiters == 0 || lease->asked) {
+        return;
+    }
+    if (++lease->renewals > LEASE_RENEWALS_MAX) {
+        lease->renewals = 0;
+        log_warning("%s: not woken: it is put to sleep again and again", lease->app);
+        waiters_failed(lease, true, PROTO_FAILURE_STOPPED,
+                       "it is being put to sleep again and again");
+        return;
+    }
+    lease->asked = true;
+    lease_touch(lease);
+}
+
+static int lease_get(struct lease_client *client, const char *app, struct lease **ret_lease) {
     struct lease *lease = strmap_get(&client->by_app, app, strlen(app));
+    int r;
 
     if (lease != NULL) {
-        return lease;
+        *ret_lease = lease;
+        return 0;
+    }
+    if (client->by_app.n - client->n_idle >= LEASES_MAX) {
+        return -EUSERS;
     }
     lease = calloc(1, sizeof(*lease));
     if (lease == NULL) {
-        return NULL;
+        return -ENOMEM;
     }
     lease->client = client;
     snprintf(lease->app, sizeof(lease->app), "%s", app);
     TAILQ_INIT(&lease->waiters);
-    if (strmap_put(&client->by_app, lease->app, strlen(lease->app), lease) < 0) {
+    r = strmap_put(&client->by_app, lease->app, strlen(lease->app), lease);
+    if (r < 0) {
         free(lease);
-        return NULL;
+        return r;
     }
     TAILQ_INSERT_TAIL(&client->all, lease, in_all);
-    return lease;
+    *ret_lease = lease;
+    return 0;
 }
 
 int lease_take(struct lease_client *client, struct lease_user *user, const struct config_app *app,
-               struct proto_address *ret_address) {
-    struct lease *lease = lease_get(client, app->name);
+               const char *name, bool wake, struct proto_address *ret_address) {
+    struct lease *lease;
     bool asked;
+    int r = lease_get(client, name, &lease);
 
-    if (lease == NULL) {
-        return -ENOMEM;
+    if (r < 0) {
+        return r;
     }
     lease->start_timeout = app->start_timeout;
     lease->stop_timeout = app->stop_timeout;
     lease->n_users++;
+    lease->n_wakers += wake;
     timeout_cancel(&lease->release);
-    *user = (struct lease_user){.lease = lease};
+    if (timeout_armed(&lease->forget)) {
+        timeout_cancel(&lease->forget);
+        client->n_idle--;
+    }
+    *user = (struct lease_user){.lease = lease, .wake = wake};
     asked = lease->asked;
     lease->asked = true; /* a RELEASE that was not sent yet is taken back */
     if (lease->ready) {
@@ -191,6 +249,28 @@ int lease_take(struct lease_client *client, struct lease_user *user, const struc
         lease_touch(lease);
     }
     return 0;
+}
+
+bool lease_is_ready(const struct lease_client *client, const char *name) {
+    const struct lease *lease = strmap_get(&client->by_app, name, strlen(name));
+
+    return lease != NULL && lease->ready;
+}
+
+size_t lease_load(const struct lease_client *client, const char *name) {
+    const struct lease *lease = strmap_get(&client->by_app, name, strlen(name));
+
+    return lease != NULL ? lease->n_users : 0;
+}
+
+void lease_view(const struct lease_user *user, struct lease_view *ret_view) {
+    const struct lease *lease = user->lease;
+
+    *ret_view = (struct lease_view){.state = lease->state, .began = lease->began};
+}
+
+struct upstream_pool *lease_pool(const struct lease_user *user) {
+    return &user->lease->pool;
 }
 
 int lease_doubt(struct lease_user *user, struct proto_address *ret_address) {
@@ -221,10 +301,12 @@ void lease_leave(struct lease_user *user) {
     }
     waiter_remove(user);
     user->lease = NULL;
-    if (--lease->n_users == 0 && lease->asked) {
-        timeout_arm(&lease->client->releases, &lease->release,
-                    usec_add(lease->client->loop->now, LEASE_RELEASE_DELAY));
+    lease->n_wakers -= user->wake;
+    if (--lease->n_users > 0) {
+        return;
     }
+    release_later(lease);
+    lease_rest(lease);
 }
 
 const char *lease_app(const struct lease_user *user) {
@@ -241,6 +323,8 @@ bool lease_may_complain(struct lease_user *user) {
     lease->complained = now;
     return true;
 }
+
+/* --- time -------------------------------------------------------------------------------------- */
 
 static void on_release(struct timeout *timeout) {
     struct lease *lease = container_of(timeout, struct lease, release);
@@ -267,277 +351,58 @@ static void on_deadline(struct timeout *timeout) {
         return;
     }
     log_error("%s: not woken: %s", lease->app, reason);
-    waiters_failed(lease, connected ? PROTO_FAILURE_TIMEOUT : PROTO_FAILURE_DOCKER, reason);
+    lease_wake_ended(lease);
+    waiters_failed(lease, true, connected ? PROTO_FAILURE_TIMEOUT : PROTO_FAILURE_DOCKER, reason);
 }
 
-/* --- what the engine says ---------------------------------------------------------------------- */
-
-static void on_ready(struct lease *lease, const struct proto_ready *message) {
-    lease->ready = true;
-    lease->doubt = false;
-    lease->renewals = 0;
-    lease->version++;
-    lease->address = message->address;
-    waiters_ready(lease);
-}
-
-/* The name and the text end within their members: proto_check() has seen to it. */
-static void on_failed(struct lease *lease, const struct proto_failed *message) {
-    enum proto_failure failure = message->failure < PROTO_FAILURE_MAX
-                                     ? (enum proto_failure)message->failure
-                                     : PROTO_FAILURE_DOCKER;
-    const char *reason = message->text[0] != '\0' ? message->text : proto_failure_name(failure);
-
-    lease_end(lease);
-    log_warning("%s: not woken: %s", lease->app, reason);
-    waiters_failed(lease, failure, reason);
-}
-
-static void on_gone(struct lease *lease) {
-    lease_end(lease);
-    if (lease->n_waiters == 0) {
-        return;
-    }
-    if (++lease->renewals > LEASE_RENEWALS_MAX) {
-        lease->renewals = 0;
-        log_warning("%s: not woken: it is put to sleep again and again", lease->app);
-        waiters_failed(lease, PROTO_FAILURE_STOPPED, "it is being put to sleep again and again");
-        return;
-    }
-    lease->asked = true;
-    lease_touch(lease);
-}
-
-static void dispatch(struct lease_client *client, const union proto_message *message) {
-    /* All four begin alike up to the serial; the name's place differs. */
-    const char *app = message->header.opcode == PROTO_READY    ? message->ready.app
-                      : message->header.opcode == PROTO_FAILED ? message->failed.app
-                                                               : message->lease.app;
-    struct lease *lease = strmap_get(&client->by_app, app, strlen(app));
-
-    if (lease == NULL || !lease->sent || lease->serial != message->lease.serial) {
-        return;
-    }
-    switch (message->header.opcode) {
-    case PROTO_STARTING:
-        lease->ready = false;
-        log_info("%s: is being woken", lease->app);
-        break;
-    case PROTO_READY:
-        on_ready(lease, &message->ready);
-        break;
-    case PROTO_FAILED:
-        on_failed(lease, &message->failed);
-        break;
-    case PROTO_GONE:
-        on_gone(lease);
-        break;
-    }
-}
-
-_Static_assert(offsetof(struct proto_lease, serial) == offsetof(struct proto_ready, serial) &&
-                   offsetof(struct proto_lease, serial) == offsetof(struct proto_failed, serial),
-               "dispatch() reads the serial before it looks at the opcode");
-
-/* --- the connection ---------------------------------------------------------------------------- */
-
-/* Plans the next attempt, if anybody needs one. */
-static void client_retry(struct lease_client *client) {
-    if (client->source.fd >= 0 || TAILQ_EMPTY(&client->dirty) || timeout_armed(&client->retry)) {
-        return;
-    }
-    timeout_arm(&client->retries, &client->retry, usec_add(client->loop->now, client->pause));
-    client->pause = client->pause == 0                    ? LEASE_RETRY_FIRST
-                    : client->pause * 2 < LEASE_RETRY_MAX ? client->pause * 2
-                                                          : LEASE_RETRY_MAX;
-}
-
-/* The engine is gone and has forgotten all leases of this connection. */
-static void client_lost(struct lease_client *client) {
-    struct lease *lease;
-
-    source_close(&client->source);
-    client->full = false;
-    TAILQ_FOREACH (lease, &client->all, in_all) {
-        lease->sent = lease->doubt = false;
-        if (lease->asked && lease->n_users > 0) {
-            if (!lease->dirty) {
-                lease->dirty = true;
-                TAILQ_INSERT_TAIL(&client->dirty, lease, in_dirty);
-            }
-        } else {
-            timeout_cancel(&lease->release);
-            lease_end(lease);
-        }
-    }
-    client_retry(client);
-}
-
-static void client_receive(struct lease_client *client) {
-    union proto_message message;
-    int fd = client->source.fd, r;
-
-    for (;;) {
-        r = proto_receive(fd, PROTO_ENGINE_TO_FRONT, &message);
-        if (r == -EAGAIN) {
-            return;
-        }
-        if (r <= 0) {
-            if (r == -EBADMSG || r == -EPERM) {
-                log_error("The engine sent something that is not in the protocol");
-            }
-            client_lost(client);
-            return;
-        }
-        /* It lives, and so the next one is looked for at once. */
-        client->pause = 0;
-        if (client->complained) {
-            client->complained = false;
-            log_notice("The engine can be reached again");
-        }
-        dispatch(client, &message);
-        if (client->source.fd != fd) {
-            return; /* lost while a handler was sending */
-        }
-    }
-}
-
-static void on_engine(struct source *source, uint32_t events) {
-    struct lease_client *client = container_of(source, struct lease_client, source);
-
-    if ((events & EPOLLOUT) != 0) {
-        client->full = false;
-    }
-    client_receive(client);
-    client_flush(client);
-}
-
-void lease_client_connect(struct lease_client *client) {
-    int fd, r;
-
-    if (client->source.fd >= 0) {
-        return;
-    }
-    timeout_cancel(&client->retry);
-    fd = proto_connect(client->path, true);
-    if (fd >= 0) {
-        client->source.fd = fd;
-        r = loop_add(client->loop, &client->source);
-        if (r == 0) {
-            return;
-        }
-        source_close(&client->source);
-        fd = r;
-    }
-    /* A restart is nothing to talk about; a second later it is. */
-    if (client->pause == LEASE_RETRY_MAX && !client->complained) {
-        client->complained = true;
-        log_error("The engine cannot be reached at %s: %s", client->path, strerror(-fd));
-    }
-    client_retry(client);
-}
-
-static void on_retry(struct timeout *timeout) {
-    struct lease_client *client = container_of(timeout, struct lease_client, retry);
-
-    lease_client_connect(client);
-    client_flush(client);
-}
-
-/* Tells the engine what it has to know about one lease. Returns 0 or negative errno. */
-static int lease_send(struct lease *lease) {
+/* Out of all lists; the pool is the handler's to empty. */
+static void lease_free(struct lease *lease) {
     struct lease_client *client = lease->client;
-    union proto_message message = {0};
-    enum proto_opcode opcode = PROTO_LEASE;
-    uint32_t serial = lease->serial;
-    int r;
 
-    if (!lease->asked && lease->sent) {
-        opcode = PROTO_RELEASE;
-    } else if (lease->asked && !lease->sent) {
-        serial = client->serial + 1;
-    } else if (lease->doubt) {
-        message.lease.flags = PROTO_LEASE_DOUBT;
-    } else {
-        return 0; /* taken back before it was sent */
-    }
-    message.lease.serial = serial;
-    memcpy(message.lease.app, lease->app, sizeof(lease->app));
-    r = proto_send(client->source.fd, opcode, &message);
-    if (r < 0) {
-        return r;
-    }
-    lease->doubt = false;
-    if (opcode == PROTO_RELEASE) {
-        lease_end(lease);
-    } else {
-        client->serial = lease->serial = serial;
-        lease->sent = true;
-    }
-    return 0;
+    strmap_remove(&client->by_app, lease->app, strlen(lease->app));
+    TAILQ_REMOVE(&client->all, lease, in_all);
+    client->handlers->stale(&lease->pool);
+    free(lease);
 }
 
-static void client_flush(struct lease_client *client) {
-    struct lease *lease;
-    int r;
+static void on_forget(struct timeout *timeout) {
+    struct lease *lease = container_of(timeout, struct lease, forget);
 
-    if (client->source.fd < 0 && !TAILQ_EMPTY(&client->dirty) && !timeout_armed(&client->retry)) {
-        if (client->pause == 0) {
-            client->pause = LEASE_RETRY_FIRST;
-            lease_client_connect(client);
-        } else {
-            client_retry(client);
-        }
-    }
-    while (client->source.fd >= 0 && !client->full &&
-           (lease = TAILQ_FIRST(&client->dirty)) != NULL) {
-        r = lease_send(lease);
-        if (r == -EAGAIN) {
-            client->full = true;
-        } else if (r < 0) {
-            client_lost(client);
-        } else {
-            lease_clean(lease);
-        }
+    lease->client->n_idle--;
+    lease_free(lease);
+}
+
+static void run_trim(struct task *task) {
+    struct lease_client *client = container_of(task, struct lease_client, trim);
+    struct timeout *oldest;
+
+    while (client->n_idle > LEASES_IDLE_MAX &&
+           (oldest = TAILQ_FIRST(&client->forgets.waiting)) != NULL) {
+        timeout_cancel(oldest);
+        on_forget(oldest);
     }
 }
 
 /* --- life -------------------------------------------------------------------------------------- */
 
-int lease_client_new(struct loop *loop, const char *path, const struct lease_handlers *handlers,
-                     struct lease_client **ret_client) {
-    struct lease_client *client = calloc(1, sizeof(*client));
-
-    if (client == NULL) {
-        return -ENOMEM;
-    }
-    client->source = (struct source){.fd = -1, .ready = on_engine};
-    client->loop = loop;
-    client->path = path;
-    client->handlers = handlers;
+void leases_init(struct lease_client *client) {
     TAILQ_INIT(&client->all);
     TAILQ_INIT(&client->dirty);
-    timeout_queue_init(&client->retries, on_retry);
     timeout_queue_init(&client->deadlines, on_deadline);
     timeout_queue_init(&client->releases, on_release);
-    loop_add_queue(loop, &client->retries);
-    loop_add_queue(loop, &client->deadlines);
-    loop_add_queue(loop, &client->releases);
-    *ret_client = client;
-    return 0;
+    timeout_queue_init(&client->forgets, on_forget);
+    loop_add_queue(client->loop, &client->deadlines);
+    loop_add_queue(client->loop, &client->releases);
+    loop_add_queue(client->loop, &client->forgets);
+    client->trim.run = run_trim;
 }
 
-void lease_client_free(struct lease_client *client) {
+void leases_done(struct lease_client *client) {
     struct lease *lease;
 
-    if (client == NULL) {
-        return;
-    }
-    source_close(&client->source);
+    loop_unschedule(client->loop, &client->trim);
     while ((lease = TAILQ_FIRST(&client->all)) != NULL) {
-        TAILQ_REMOVE(&client->all, lease, in_all);
-        free(lease);
+        lease_free(lease);
     }
     strmap_done(&client->by_app);
-    free(client);
 }

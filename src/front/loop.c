@@ -11,6 +11,7 @@ int loop_init(struct loop *loop) {
     }
     *loop = (struct loop){.epoll_fd = fd, .now = now_usec(CLOCK_MONOTONIC)};
     TAILQ_INIT(&loop->queues);
+    TAILQ_INIT(&loop->heaps);
     TAILQ_INIT(&loop->tasks);
     return 0;
 }
@@ -40,6 +41,10 @@ void loop_add_queue(struct loop *loop, struct timeout_queue *queue) {
     TAILQ_INSERT_TAIL(&loop->queues, queue, link);
 }
 
+void loop_add_heap(struct loop *loop, struct timeout_heap *heap) {
+    TAILQ_INSERT_TAIL(&loop->heaps, heap, link);
+}
+
 static int control(struct loop *loop, int op, struct source *source, uint32_t events) {
     struct epoll_event event = {.events = events, .data.ptr = source};
 
@@ -50,12 +55,9 @@ int loop_add(struct loop *loop, struct source *source) {
     return control(loop, EPOLL_CTL_ADD, source, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
-int loop_add_listener(struct loop *loop, struct source *source) {
-    return control(loop, EPOLL_CTL_ADD, source, EPOLLIN);
-}
-
-int loop_enable_listener(struct loop *loop, struct source *source, bool enable) {
-    return control(loop, EPOLL_CTL_MOD, source, enable ? EPOLLIN : 0);
+int loop_add_listener(struct loop *loop, struct source *source, bool shared) {
+    return control(loop, EPOLL_CTL_ADD, source,
+                   shared ? EPOLLIN | (uint32_t)EPOLLEXCLUSIVE : EPOLLIN);
 }
 
 void loop_remove(struct loop *loop, struct source *source) {
@@ -82,21 +84,34 @@ void loop_unschedule(struct loop *loop, struct task *task) {
     }
 }
 
+/* When the first of all timeouts ends. */
+static usec_t next_timeout(const struct loop *loop) {
+    const struct timeout_queue *queue;
+    const struct timeout_heap *heap;
+    usec_t first = USEC_INFINITY, next;
+
+    TAILQ_FOREACH (queue, &loop->queues, link) {
+        next = timeout_queue_next(queue);
+        first = next < first ? next : first;
+    }
+    TAILQ_FOREACH (heap, &loop->heaps, link) {
+        next = timeout_heap_next(heap);
+        first = next < first ? next : first;
+    }
+    return first;
+}
+
 /* What epoll_wait(2) is given: milliseconds, rounded up so that no timeout is looked at too early.
  */
 static int wait_ms(const struct loop *loop, usec_t longest) {
-    const struct timeout_queue *queue;
-    usec_t wait = longest;
+    usec_t next, wait = longest;
 
     if (!TAILQ_EMPTY(&loop->tasks)) {
         return 0;
     }
-    TAILQ_FOREACH (queue, &loop->queues, link) {
-        usec_t next = timeout_queue_next(queue);
-
-        if (next != USEC_INFINITY && usec_sub(next, loop->now) < wait) {
-            wait = usec_sub(next, loop->now);
-        }
+    next = next_timeout(loop);
+    if (next != USEC_INFINITY && usec_sub(next, loop->now) < wait) {
+        wait = usec_sub(next, loop->now);
     }
     if (wait == USEC_INFINITY) {
         return -1;
@@ -108,6 +123,7 @@ static int wait_ms(const struct loop *loop, usec_t longest) {
 int loop_turn(struct loop *loop, usec_t longest) {
     struct epoll_event events[LOOP_BATCH];
     struct timeout_queue *queue;
+    struct timeout_heap *heap;
     int n;
 
     n = epoll_wait(loop->epoll_fd, events, LOOP_BATCH, wait_ms(loop, longest));
@@ -128,6 +144,9 @@ int loop_turn(struct loop *loop, usec_t longest) {
     }
     TAILQ_FOREACH (queue, &loop->queues, link) {
         timeout_queue_run(queue, loop->now);
+    }
+    TAILQ_FOREACH (heap, &loop->heaps, link) {
+        timeout_heap_run(heap, loop->now);
     }
     run_tasks(loop);
     return 0;

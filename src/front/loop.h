@@ -1,7 +1,7 @@
 /*
  * loop.h - one epoll loop: descriptors, timeouts, and work put off to the end of a turn.
  *
- * Everything of one loop runs in one thread; several loops share nothing.
+ * Everything of one loop runs in one thread; several loops share nothing but what they watch.
  *
  * Descriptors are registered once, edge-triggered and for everything, and stay so: no epoll_ctl(2)
  * on the path of data, and what nobody wants to read cannot spin. Whoever owns a source remembers
@@ -40,6 +40,7 @@ struct loop {
     bool quit;  /* loop_run() returns after this turn */
     usec_t now; /* the monotonic clock, read once a turn */
     TAILQ_HEAD(, timeout_queue) queues;
+    TAILQ_HEAD(, timeout_heap) heaps;
     TAILQ_HEAD(task_list, task) tasks;
 };
 
@@ -48,15 +49,19 @@ int loop_init(struct loop *loop);
 /* Runs the tasks that are left, which release memory, and closes. */
 void loop_done(struct loop *loop);
 
-/* Adds an initialised queue; it must outlive the loop. */
+/* Adds an initialised queue or heap; it must outlive the loop. */
 void loop_add_queue(struct loop *loop, struct timeout_queue *queue);
+void loop_add_heap(struct loop *loop, struct timeout_heap *heap);
 
 /* Registers source->fd for good, edge-triggered. Returns 0 or epoll_ctl(2)'s errno. */
 int loop_add(struct loop *loop, struct source *source);
 
-/* Level-triggered, for input only, and whether that is wanted now. */
-int loop_add_listener(struct loop *loop, struct source *source);
-int loop_enable_listener(struct loop *loop, struct source *source, bool enable);
+/*
+ * Level-triggered, for input only, until loop_remove(). shared: the loops of several threads watch
+ * the descriptor, and one of those that wait is woken instead of all (EPOLLEXCLUSIVE). Returns 0 or
+ * epoll_ctl(2)'s errno.
+ */
+int loop_add_listener(struct loop *loop, struct source *source, bool shared);
 
 /* Closes source->fd if there is one; that removes it from epoll, but see loop_remove(). */
 void source_close(struct source *source);

@@ -2,8 +2,10 @@
  * main.c - dockwake-front: takes sockets from systemd or inetd and hands connections to apps.
  *
  * A cold connection waits for this start. So the engine is called first, what is not needed for a
- * connection comes after the first turn of the loop, and the program is linked with little.
+ * connection (the other workers too) comes after the first turn of the loop, and the program is
+ * linked with little.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -40,8 +42,8 @@ static int signals_init(struct signals *signals, struct front *front) {
     sigaddset(&mask, SIGHUP);
     sigaddset(&mask, SIGINT);
     sigaddset(&mask, SIGTERM);
-    if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
-        return -errno;
+    if (pthread_sigmask(SIG_BLOCK, &mask, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+        return -EINVAL;
     }
     *signals = (struct signals){
         .source = {.fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), .ready = on_signal},
@@ -50,7 +52,7 @@ static int signals_init(struct signals *signals, struct front *front) {
     if (signals->source.fd < 0) {
         return -errno;
     }
-    return loop_add_listener(&front->loop, &signals->source);
+    return loop_add_listener(front_loop(front), &signals->source, false);
 }
 
 /* Takes the sockets that were passed: *ret_n from *ret_first on. Returns 0 or negative errno. */
@@ -76,11 +78,13 @@ static int add_sockets(struct front *front, int first, int n) {
     for (int fd = first; fd < first + n; fd++) {
         int r = front_add_socket(front, fd);
 
-        if (r < 0) {
+        if (r == -ENOTCONN) {
+            log_info("Descriptor %d: its client has gone", fd);
+        } else if (r < 0) {
             log_error("Descriptor %d cannot be served: %s", fd, strerror(-r));
-        } else {
-            used++;
+            continue;
         }
+        used++;
     }
     return used;
 }
@@ -112,13 +116,16 @@ static int run(const struct options *options, const struct config_paths *paths, 
         r = -ENOTSOCK;
     }
     if (r == 0) {
-        front_started(front);
-        /* Who connected first is looked after before systemd is. */
-        r = loop_turn(&front->loop, 0);
+        /* Who connected first is looked after before systemd is, and before there are threads. */
+        r = loop_turn(front_loop(front), 0);
     }
     if (r == 0) {
         activation_notify("READY=1");
-        r = loop_run(&front->loop);
+        r = front_start(front);
+        if (r < 0) {
+            log_warning("Not all workers could be started: %s", strerror(-r));
+        }
+        r = front_run(front);
     }
     activation_notify("STOPPING=1");
     front_free(front);

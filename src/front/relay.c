@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 struct flow_rest {
     uint32_t at, size; /* bytes sent of it, and in all */
@@ -15,7 +16,7 @@ void side_init(struct side *side, int fd, void (*ready)(struct source *source, u
 
 void side_note(struct side *side, uint32_t events) {
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
-        side->readable = true;
+        side->readable = side->news = true;
     }
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) {
         side->writable = true;
@@ -28,8 +29,115 @@ void side_note(struct side *side, uint32_t events) {
     }
 }
 
+static ssize_t receive(struct side *side, char *buffer, size_t size, int flags) {
+    ssize_t n;
+
+    do {
+        n = recv(side->source.fd, buffer, size, flags);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static struct flow_rest *rest_new(size_t size) {
+    struct flow_rest *rest = malloc(sizeof(*rest) + size);
+
+    if (rest != NULL) {
+        rest->at = 0;
+        rest->size = (uint32_t)size;
+    }
+    return rest;
+}
+
+/* Copies from what is ahead, without taking it. */
+static size_t copy_ahead(const struct side *side, char *buffer, size_t size) {
+    const struct flow_rest *ahead = side->ahead;
+    size_t n;
+
+    if (ahead == NULL) {
+        return 0;
+    }
+    n = ahead->size - ahead->at < size ? ahead->size - ahead->at : size;
+    memcpy(buffer, ahead->data + ahead->at, n);
+    return n;
+}
+
+/* Takes up to size bytes of what is ahead away; returns how many. */
+static size_t drop_ahead(struct side *side, size_t size) {
+    struct flow_rest *ahead = side->ahead;
+    size_t n;
+
+    if (ahead == NULL) {
+        return 0;
+    }
+    n = ahead->size - ahead->at < size ? ahead->size - ahead->at : size;
+    ahead->at += (uint32_t)n;
+    if (ahead->at == ahead->size) {
+        free(take_ptr(side->ahead));
+    }
+    return n;
+}
+
+ssize_t side_recv(struct side *side, char *buffer, size_t size) {
+    size_t n = copy_ahead(side, buffer, size);
+
+    if (n > 0) {
+        drop_ahead(side, n);
+        return (ssize_t)n;
+    }
+    return receive(side, buffer, size, 0);
+}
+
+ssize_t side_peek(struct side *side, char *buffer, size_t size) {
+    size_t ahead = copy_ahead(side, buffer, size);
+    ssize_t n;
+
+    if (ahead == size) {
+        return (ssize_t)ahead;
+    }
+    n = receive(side, buffer + ahead, size - ahead, MSG_PEEK);
+    if (ahead > 0) {
+        return (ssize_t)ahead + (n > 0 ? n : 0);
+    }
+    return n;
+}
+
+ssize_t side_take_ahead(struct side *side, char *buffer, size_t size) {
+    ssize_t n;
+
+    if (side->ahead != NULL) {
+        return side_peek(side, buffer, size);
+    }
+    n = receive(side, buffer, size, 0);
+    if (n > 0) {
+        side->ahead = rest_new((size_t)n);
+        if (side->ahead == NULL) {
+            return -ENOMEM;
+        }
+        memcpy(side->ahead->data, buffer, (size_t)n);
+    }
+    return n;
+}
+
+int side_discard(struct side *side, size_t size) {
+    char scratch[4096];
+
+    size -= drop_ahead(side, size);
+    while (size > 0) {
+        size_t want = side->short_is_all || size < sizeof(scratch) ? size : sizeof(scratch);
+        /* tcp(7): with MSG_TRUNC the bytes are thrown away and not copied. */
+        ssize_t n = receive(side, scratch, want, side->short_is_all ? MSG_TRUNC : 0);
+
+        if (n <= 0) {
+            return n < 0 ? (int)n : -EPIPE;
+        }
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
 void side_close(struct side *side) {
     source_close(&side->source);
+    free(take_ptr(side->ahead));
 }
 
 void flow_init(struct flow *flow, uint64_t left, flow_filter filter) {
@@ -40,33 +148,49 @@ void flow_done(struct flow *flow) {
     free(take_ptr(flow->rest));
 }
 
-/* Keeps what the sink did not take. Returns 0 or -ENOMEM. */
-static int keep(struct flow *flow, const char *data, size_t size) {
+/* Keeps what the sink did not take, from at on. Returns 0 or -ENOMEM. */
+static int keep(struct flow *flow, const struct iovec pieces[static 2], size_t at) {
+    size_t all = pieces[0].iov_len + pieces[1].iov_len, size = all - at;
     struct flow_rest *rest;
+    size_t done = 0;
 
     if (size == 0) {
         return 0;
     }
-    rest = malloc(sizeof(*rest) + size);
+    rest = rest_new(size);
     if (rest == NULL) {
         return -ENOMEM;
     }
-    rest->at = 0;
-    rest->size = (uint32_t)size;
-    memcpy(rest->data, data, size);
+    for (unsigned i = 0; i < 2; i++) {
+        size_t skip = at < pieces[i].iov_len ? at : pieces[i].iov_len;
+
+        if (pieces[i].iov_len > skip) {
+            memcpy(rest->data + done, (const char *)pieces[i].iov_base + skip,
+                   pieces[i].iov_len - skip);
+        }
+        done += pieces[i].iov_len - skip;
+        at -= skip;
+    }
     flow->rest = rest;
     return 0;
 }
 
 /* Returns the bytes taken, 0 when it takes none now, or negative errno. */
-static ssize_t side_send(struct side *to, const char *data, size_t size) {
+static ssize_t side_send(struct side *to, const struct iovec pieces[static 2]) {
+    size_t size = pieces[0].iov_len + pieces[1].iov_len;
+    struct msghdr message = {
+        .msg_iov = (struct iovec *)pieces,
+        .msg_iovlen = pieces[1].iov_len > 0 ? 2 : 1,
+    };
     ssize_t n;
 
     if (!to->writable) {
         return 0;
     }
     do {
-        n = send(to->source.fd, data, size, MSG_NOSIGNAL);
+        n = message.msg_iovlen == 1
+                ? send(to->source.fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL)
+                : sendmsg(to->source.fd, &message, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     if (n < 0) {
         if (errno != EAGAIN) {
@@ -83,7 +207,8 @@ static ssize_t side_send(struct side *to, const char *data, size_t size) {
 /* Returns 1 when all was taken, 0 when not, or negative errno. */
 static int send_rest(struct flow *flow, struct side *to) {
     struct flow_rest *rest = flow->rest;
-    ssize_t n = side_send(to, rest->data + rest->at, rest->size - rest->at);
+    ssize_t n = side_send(to, (struct iovec[2]){{.iov_base = rest->data + rest->at,
+                                                 .iov_len = rest->size - rest->at}});
 
     if (n < 0) {
         return (int)n;
@@ -96,42 +221,46 @@ static int send_rest(struct flow *flow, struct side *to) {
     return 1;
 }
 
-int flow_write(struct flow *flow, struct side *to, const char *data, size_t size) {
+int flow_write_pair(struct flow *flow, struct side *to, const char *head, size_t head_size,
+                    const char *body, size_t body_size) {
+    const struct iovec pieces[2] = {
+        {.iov_base = (char *)head, .iov_len = head_size},
+        {.iov_base = (char *)body, .iov_len = body_size},
+    };
     ssize_t n;
 
     if (flow->rest != NULL) {
         return -EBUSY;
     }
-    n = side_send(to, data, size);
-    return n < 0 ? (int)n : keep(flow, data + n, size - (size_t)n);
+    n = side_send(to, pieces);
+    return n < 0 ? (int)n : keep(flow, pieces, (size_t)n);
+}
+
+int flow_write(struct flow *flow, struct side *to, const char *data, size_t size) {
+    return flow_write_pair(flow, to, data, size, NULL, 0);
 }
 
 /* Reads once. Returns the bytes read; 0: nothing now, or the end or an error was noted. */
 static size_t read_new(struct flow *flow, struct side *from,
                        char buffer[static RELAY_BUFFER_SIZE]) {
     size_t want = flow->left < RELAY_BUFFER_SIZE ? (size_t)flow->left : RELAY_BUFFER_SIZE;
-    ssize_t n;
+    bool ahead = from->ahead != NULL;
+    ssize_t n = flow->peeks ? side_peek(from, buffer, want) : side_recv(from, buffer, want);
 
-    do {
-        n = recv(from->source.fd, buffer, want, 0);
-    } while (n < 0 && errno == EINTR);
+    if (n == -EAGAIN) {
+        from->readable = false;
+        return 0;
+    }
     if (n < 0) {
-        if (errno == EAGAIN) {
-            from->readable = false;
-        } else {
-            flow->error = errno;
-        }
+        flow->error = (int)-n;
         return 0;
     }
     if (n == 0) {
         flow->ended = true;
         return 0;
     }
-    if ((size_t)n < want && from->short_is_all && !from->no_more) {
+    if ((size_t)n < want && from->short_is_all && !from->no_more && !ahead) {
         from->readable = false;
-    }
-    if (flow->left != FLOW_ENDLESS) {
-        flow->left -= (uint64_t)n;
     }
     return (size_t)n;
 }
@@ -182,11 +311,13 @@ enum flow_result flow_run(struct flow *flow, struct side *from, struct side *to,
         if (size == 0) {
             continue;
         }
+        if (flow->left != FLOW_ENDLESS) {
+            flow->left -= size;
+        }
         pass = size;
         if (flow->filter != NULL) {
             switch (flow->filter(flow, buffer, size, &pass)) {
             case HTTP_PARTIAL:
-                pass = size;
                 break;
             case HTTP_COMPLETE:
                 flow->left = 0;
@@ -195,6 +326,13 @@ enum flow_result flow_run(struct flow *flow, struct side *from, struct side *to,
                 flow->refused = true;
                 continue;
             }
+        }
+        if (flow->peeks) {
+            flow->error = -side_discard(from, pass);
+            from->readable = from->readable || pass < size;
+        }
+        if (pass == 0) {
+            continue;
         }
         flow->passed = true;
         if (flow_write(flow, to, buffer, pass) < 0) {

@@ -46,3 +46,31 @@ usec_t timeout_queue_next(const struct timeout_queue *queue);
  * armed meanwhile comes next time.
  */
 void timeout_queue_run(struct timeout_queue *queue, usec_t now);
+
+/* --- waits that differ in length ----------------------------------------------------------------- */
+
+/*
+ * The same for waits that differ in length: a pairing heap. Arming is constant time, cancelling and
+ * expiring logarithmic (amortised); nothing is allocated.
+ */
+struct timeout_heap;
+
+/* Embedded in whatever waits. All zero is one that is not armed. */
+struct timeout_node {
+    struct timeout_node *child, *next, *back; /* back: the one before, or the parent */
+    struct timeout_heap *heap;                /* NULL: not armed */
+    usec_t at;
+};
+
+struct timeout_heap {
+    struct timeout_node *root;
+    void (*expired)(struct timeout_node *node);
+    TAILQ_ENTRY(timeout_heap) link; /* the loop's own */
+};
+
+/* What the functions of a queue promise, these do for a heap. Of equal ends any may be the first. */
+void timeout_heap_init(struct timeout_heap *heap, void (*expired)(struct timeout_node *node));
+void timeout_heap_arm(struct timeout_heap *heap, struct timeout_node *node, usec_t at);
+void timeout_heap_cancel(struct timeout_node *node);
+usec_t timeout_heap_next(const struct timeout_heap *heap);
+void timeout_heap_run(struct timeout_heap *heap, usec_t now);

@@ -6,6 +6,7 @@ Each case runs the sanitized front (DOCKWAKE_FRONT) with sockets passed as syste
 import contextlib
 import os
 import resource
+import select
 import signal
 import socket
 import struct
@@ -16,7 +17,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
-from fakes import Backend, FakeEngine, read_all, read_until  # noqa: E402
+from fakes import Backend, FakeEngine, read_answer, read_exactly, read_until  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 FRONT = os.environ.get("DOCKWAKE_FRONT", os.path.join(ROOT, "build/check/bin/dockwake-front"))
@@ -54,18 +55,22 @@ class Bench:
         with open(f"{self.folder}/apps.d/{name}.ini", "w") as file:
             file.write(text)
 
-    def app(self, name: str, handler=None, app: str = "", ready: bool = True):
-        """An HTTP app NAME.test whose backend is handler(socket)."""
-        self.ini(name, f"[app]\n{app}\n[route]\nhost = {name}.test\n")
+    def app(self, name: str, handler=None, app: str = "", ready: bool = True, more: str = ""):
+        """An HTTP app NAME.test whose backend is handler(socket). app, more: of its file."""
+        self.ini(name, f"[app]\n{app}\n[route]\nhost = {name}.test\n{more}")
         return self._backend(name, handler, ready)
 
-    def tcp_app(self, name: str, handler=None, ready: bool = True):
+    def tcp_app(self, name: str, handler=None, ready: bool = True, more: str = ""):
         """An app with a port of its own. Returns its backend and the front's port."""
         listener = self._listen()
         self.sockets.append(listener)
         port = listener.getsockname()[1]
-        self.ini(name, f"[app]\n[route]\nport = {port}\n")
+        self.ini(name, f"[app]\n[route]\nport = {port}\n{more}")
         return self._backend(name, handler, ready), port
+
+    def serve(self, name: str, handler):
+        """The backend of an app or instance that has a file already."""
+        return self._backend(name, handler, True)
 
     def _backend(self, name, handler, ready):
         if handler is None:
@@ -104,10 +109,12 @@ class Bench:
         return client
 
     def ask(self, request: bytes) -> bytes:
-        """Sends and returns everything that comes until the end."""
+        """Sends and returns the answer."""
         with self.connect() as client:
             client.sendall(request)
-            return read_all(client)
+            if not request:
+                client.shutdown(socket.SHUT_WR)
+            return read_answer(client, request.startswith(b"HEAD "))
 
     def get(self, name: str, path: str = "/") -> bytes:
         return self.ask(f"GET {path} HTTP/1.1\r\nHost: {name}.test\r\n\r\n".encode())
@@ -149,6 +156,18 @@ class Bench:
         self.engine.close()
         for s in self.sockets + self.backends:
             s.close()
+
+    @staticmethod
+    def has(client: socket.socket) -> bool:
+        """Whether there is anything to be read from it."""
+        return bool(select.select([client], [], [], 0)[0])
+
+    @staticmethod
+    def until(condition, seconds: float = 10) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "did not come true in time"
+            time.sleep(0.01)
 
     def read_log(self) -> str:
         self.log.seek(0)
@@ -196,3 +215,38 @@ def echo_head(peer: socket.socket) -> None:
 def echo(peer: socket.socket) -> None:
     while piece := peer.recv(65536):
         peer.sendall(piece)
+
+
+def server(name: bytes = b"one", seen: list | None = None, limit: int = 0):
+    """Answers request after request on each connection with NAME PATH, `limit` of them if given."""
+    def handler(peer):
+        data, n = b"", 0
+        while True:
+            data = read_until(peer, b"\r\n\r\n", data)
+            if not data:
+                return
+            head, data = data.split(b"\r\n\r\n", 1)
+            if seen is not None:
+                seen.append(head)
+            path = head.split()[1]
+            length = [int(line.split(b":")[1]) for line in head.lower().split(b"\r\n")
+                      if line.startswith(b"content-length:")]
+            body = b""
+            if length:
+                data = read_exactly(peer, length[0], data)
+                body, data = data[:length[0]], data[length[0]:]
+            text = name + b" " + path + b" " + body
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+            n += 1
+            if n == limit:
+                return
+    return handler
+
+
+def get(path: bytes, host: bytes = b"one.test", fields: bytes = b"") -> bytes:
+    return b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\n" + fields + b"\r\n"
+
+
+def post(path: bytes, body: bytes, host: bytes = b"one.test") -> bytes:
+    return (b"POST " + path + b" HTTP/1.1\r\nHost: " + host +
+            b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)

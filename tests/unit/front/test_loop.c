@@ -72,6 +72,160 @@ static void timeout_rearmed(void **state) {
     timeout_cancel(&r.timeout);
 }
 
+/* --- waits that differ in length ----------------------------------------------------------------- */
+
+enum { NODES = 300, STEPS = 60000 };
+
+struct node {
+    struct timeout_node node;
+    usec_t at; /* the model: 0 is not armed */
+};
+
+static struct node nodes[NODES];
+static struct timeout_heap heap;
+static usec_t ran_at, last_expired;
+static unsigned n_expired;
+
+static uint32_t random_below(uint32_t n) {
+    static uint64_t seed = 88172645463325252U;
+
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)(seed >> 33) % n;
+}
+
+static void arm(struct node *node, usec_t at) {
+    node->at = at;
+    timeout_heap_arm(&heap, &node->node, at);
+}
+
+static void cancel(struct node *node) {
+    node->at = 0;
+    timeout_heap_cancel(&node->node);
+}
+
+static usec_t model_next(void) {
+    usec_t first = USEC_INFINITY;
+
+    for (size_t i = 0; i < NODES; i++) {
+        assert_int_equal(nodes[i].at != 0, nodes[i].node.heap != NULL);
+        if (nodes[i].at != 0 && nodes[i].at < first) {
+            first = nodes[i].at;
+        }
+    }
+    return first;
+}
+
+/* Those that expire do to the others, and to themselves, what a connection may do. */
+static void on_node(struct timeout_node *node) {
+    struct node *self = container_of(node, struct node, node);
+    struct node *other = &nodes[random_below(NODES)];
+
+    assert_null(node->heap);
+    assert_true(self->at != 0 && self->at <= ran_at);
+    assert_true(self->at >= last_expired);
+    last_expired = self->at;
+    self->at = 0;
+    n_expired++;
+    switch (random_below(4)) {
+    case 0:
+        cancel(other);
+        break;
+    case 1:
+        arm(other, ran_at + 1 + random_below(1000));
+        break;
+    case 2:
+        arm(self, ran_at + 1 + random_below(1000));
+        break;
+    default:
+        break;
+    }
+}
+
+static void heap_against_a_model(void **state) {
+    usec_t now = 1;
+
+    (void)state;
+    timeout_heap_init(&heap, on_node);
+    assert_true(timeout_heap_next(&heap) == USEC_INFINITY);
+    for (unsigned step = 0; step < STEPS; step++) {
+        struct node *node = &nodes[random_below(NODES)];
+
+        switch (random_below(8)) {
+        case 0:
+        case 1:
+            cancel(node);
+            break;
+        case 2:
+            now += random_below(200);
+            ran_at = now;
+            last_expired = 0;
+            timeout_heap_run(&heap, now);
+            assert_true(model_next() > now);
+            break;
+        default:
+            arm(node, now + 1 + random_below(1000));
+            break;
+        }
+        if (step % 16 == 0) {
+            assert_int_equal(timeout_heap_next(&heap), model_next());
+        }
+    }
+    assert_true(n_expired > STEPS / 20);
+    ran_at = now + 2000;
+    for (last_expired = 0; heap.root != NULL; ran_at += 2000, last_expired = 0) {
+        timeout_heap_run(&heap, ran_at);
+    }
+    assert_true(model_next() == USEC_INFINITY);
+}
+
+/* Due again at once, it waits for the next run; in order of their ends, a long row of them too. */
+static void on_again(struct timeout_node *node) {
+    n_expired++;
+    timeout_heap_arm(&heap, node, node->at);
+}
+
+static void heap_rearmed(void **state) {
+    struct timeout_node again = {0};
+
+    (void)state;
+    n_expired = 0;
+    timeout_heap_init(&heap, on_again);
+    timeout_heap_arm(&heap, &again, 5);
+    timeout_heap_run(&heap, 4);
+    assert_int_equal(n_expired, 0);
+    timeout_heap_run(&heap, 5);
+    assert_int_equal(n_expired, 1);
+    timeout_heap_run(&heap, 5);
+    assert_int_equal(n_expired, 2);
+    timeout_heap_cancel(&again);
+    timeout_heap_cancel(&again);
+    timeout_heap_run(&heap, 5);
+    assert_int_equal(n_expired, 2);
+}
+
+/* A million siblings in a row are no deep recursion. */
+static void heap_of_many(void **state) {
+    enum { MANY = 1000000 };
+    struct timeout_node *many = calloc(MANY, sizeof(*many));
+
+    (void)state;
+    assert_non_null(many);
+    timeout_heap_init(&heap, on_again);
+    for (size_t i = 0; i < MANY; i++) {
+        timeout_heap_arm(&heap, &many[i], i < MANY / 2 ? i + 1 : 2 * MANY - i);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        assert_true(timeout_heap_next(&heap) > 0);
+        timeout_heap_cancel(i % 2 == 0 ? heap.root : &many[MANY - i]);
+        if (heap.root == NULL) {
+            break;
+        }
+    }
+    free(many);
+}
+
 /* --- the loop ------------------------------------------------------------------------------------ */
 
 struct thing {
@@ -157,6 +311,41 @@ static void tasks(void **state) {
     loop_done(&loop);
 }
 
+static void on_short(struct timeout_node *node) {
+    (void)node;
+    n_expired++;
+}
+
+/* The loop wakes for whichever comes first, of a queue or a heap. */
+static void loop_waits_for_heaps(void **state) {
+    struct timeout_node node = {0};
+    struct wait a = {.name = 'a'};
+    struct loop loop;
+
+    (void)state;
+    expired[0] = '\0';
+    n_expired = 0;
+    assert_int_equal(loop_init(&loop), 0);
+    timeout_heap_init(&heap, on_short);
+    timeout_queue_init(&queue, on_expired);
+    loop_add_queue(&loop, &queue);
+    loop_add_heap(&loop, &heap);
+    timeout_arm(&queue, &a.timeout, loop.now + 3600 * USEC_PER_SEC);
+    timeout_heap_arm(&heap, &node, loop.now + USEC_PER_MSEC);
+    while (n_expired == 0) {
+        assert_int_equal(loop_turn(&loop, USEC_INFINITY), 0);
+    }
+    assert_true(loop.now >= node.at);
+    assert_string_equal(expired, "");
+    timeout_arm(&queue, &a.timeout, loop.now);
+    timeout_heap_arm(&heap, &node, loop.now + 3600 * USEC_PER_SEC);
+    assert_int_equal(loop_turn(&loop, USEC_INFINITY), 0);
+    assert_string_equal(expired, "a");
+    assert_int_equal(n_expired, 1);
+    timeout_heap_cancel(&node);
+    loop_done(&loop);
+}
+
 /* Nobody reads, and the loop is not woken a second time for the same bytes. */
 static void edges(void **state) {
     struct loop loop;
@@ -192,18 +381,20 @@ static void removal(void **state) {
     assert_int_equal(loop_init(&loop), 0);
     a = thing_make(&loop);
     other = dup(a.source.fd);
-    assert_int_equal(loop_add_listener(&loop, &a.source), 0);
+    assert_int_equal(loop_add_listener(&loop, &a.source, false), 0);
     assert_int_equal(loop_turn(&loop, 0), 0);
     assert_int_equal(a.events, 1);
-    assert_int_equal(loop_enable_listener(&loop, &a.source, false), 0);
+    loop_remove(&loop, &a.source);
     assert_int_equal(loop_turn(&loop, 0), 0);
     assert_int_equal(a.events, 1);
-    assert_int_equal(loop_enable_listener(&loop, &a.source, true), 0);
+    assert_int_equal(loop_add_listener(&loop, &a.source, true), 0);
+    assert_int_equal(loop_turn(&loop, 0), 0);
+    assert_int_equal(a.events, 2); /* what was ready all the time is seen again */
     loop_remove(&loop, &a.source);
     source_close(&a.source);
     a.source.fd = other; /* were it watched still, this would pass it on */
     assert_int_equal(loop_turn(&loop, 0), 0);
-    assert_int_equal(a.events, 1);
+    assert_int_equal(a.events, 2);
     source_close(&a.source);
     loop_done(&loop);
 }
@@ -253,6 +444,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timeouts_in_order),
         cmocka_unit_test(timeout_rearmed),
+        cmocka_unit_test(heap_against_a_model),
+        cmocka_unit_test(heap_rearmed),
+        cmocka_unit_test(heap_of_many),
+        cmocka_unit_test(loop_waits_for_heaps),
         cmocka_unit_test(ended_in_a_batch),
         cmocka_unit_test(tasks),
         cmocka_unit_test(edges),

@@ -207,8 +207,7 @@ static void limit(void **state) {
     assert_int_equal(run(bench), FLOW_DONE);
 }
 
-static enum http_result up_to_dot(struct flow *flow, const char *data, size_t size,
-                                  size_t *ret_pass) {
+static enum http_result up_to_dot(struct flow *flow, char *data, size_t size, size_t *ret_pass) {
     const char *dot = memchr(data, '.', size);
 
     (void)flow;
@@ -238,6 +237,114 @@ static void filter(void **state) {
     assert_int_equal(run(bench), FLOW_REFUSED);
     assert_false(bench->flow.passed);
     expect(bench, "");
+}
+
+/* What is behind the end stays in the source, be it read from the socket or kept ahead of it. */
+static void peeks(void **state) {
+    struct bench *bench = *state;
+    char got[16];
+
+    for (unsigned ahead = 0; ahead < 2; ahead++) {
+        flow_init(&bench->flow, FLOW_ENDLESS, up_to_dot);
+        bench->flow.peeks = true;
+        feed(bench, "one.two");
+        if (ahead) {
+            assert_int_equal(side_take_ahead(&bench->from, got, 5), 5);
+        }
+        assert_int_equal(run(bench), FLOW_DONE);
+        expect(bench, "one.");
+        assert_true(bench->from.readable);
+        assert_int_equal(side_recv(&bench->from, got, sizeof(got)), ahead ? 1 : 3);
+        assert_memory_equal(got, "two", ahead ? 1 : 3);
+        if (ahead) {
+            assert_int_equal(side_recv(&bench->from, got, sizeof(got)), 2);
+            assert_memory_equal(got, "wo", 2);
+        }
+    }
+}
+
+static enum http_result drop_vowels(struct flow *flow, char *data, size_t size, size_t *ret_pass) {
+    size_t n = 0;
+
+    (void)flow;
+    for (size_t i = 0; i < size; i++) {
+        if (strchr("aeiou", data[i]) == NULL) {
+            data[n++] = data[i];
+        }
+    }
+    *ret_pass = n;
+    return HTTP_PARTIAL;
+}
+
+static void filter_changes(void **state) {
+    struct bench *bench = *state;
+
+    flow_init(&bench->flow, FLOW_ENDLESS, drop_vowels);
+    feed(bench, "aeiou");
+    assert_int_equal(run(bench), FLOW_WAITS);
+    assert_false(bench->flow.passed);
+    feed(bench, "consonants");
+    assert_int_equal(run(bench), FLOW_WAITS);
+    expect(bench, "cnsnnts");
+}
+
+/* What was taken ahead is read first, by whatever way, and is thrown away like the rest. */
+static void ahead(void **state) {
+    struct bench *bench = *state;
+    struct side *side = &bench->from;
+    char got[32];
+
+    feed(bench, "abcdef");
+    assert_int_equal(side_take_ahead(side, got, 4), 4);
+    assert_memory_equal(got, "abcd", 4);
+    assert_int_equal(side_peek(side, got, 2), 2);
+    assert_memory_equal(got, "ab", 2);
+    assert_int_equal(side_peek(side, got, sizeof(got)), 6);
+    assert_memory_equal(got, "abcdef", 6);
+    assert_int_equal(side_take_ahead(side, got, sizeof(got)), 6); /* only looks: there is some */
+    assert_int_equal(side_discard(side, 1), 0);
+    assert_int_equal(side_recv(side, got, 2), 2);
+    assert_memory_equal(got, "bc", 2);
+    assert_int_equal(side_discard(side, 2), 0); /* one ahead, one in the socket */
+    assert_null(side->ahead);
+    assert_int_equal(side_recv(side, got, sizeof(got)), 1);
+    assert_int_equal(got[0], 'f');
+    assert_int_equal(side_recv(side, got, sizeof(got)), -EAGAIN);
+    assert_int_equal(side_peek(side, got, sizeof(got)), -EAGAIN);
+    assert_int_equal(side_take_ahead(side, got, sizeof(got)), -EAGAIN);
+    feed(bench, "last");
+    assert_int_equal(side_take_ahead(side, got, sizeof(got)), 4);
+    shutdown(bench->source, SHUT_WR);
+    assert_int_equal(run(bench), FLOW_DONE);
+    expect(bench, "last");
+}
+
+/* TCP throws away without copying. */
+static void discard_of_tcp(void **state) {
+    struct sockaddr_in sa = {.sin_family = AF_INET};
+    socklen_t len = sizeof(sa);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct side side;
+    char got[8];
+
+    (void)state;
+    sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&sa, sizeof(sa)), 0);
+    side_init(&side, accept(listener, NULL, NULL), NULL);
+    side.short_is_all = true;
+    assert_int_equal(send(client, "headbody", 8, 0), 8);
+    assert_int_equal(recv(side.source.fd, got, 8, MSG_PEEK | MSG_WAITALL), 8);
+    assert_int_equal(side_discard(&side, 4), 0);
+    assert_int_equal(side_recv(&side, got, sizeof(got)), 4);
+    assert_memory_equal(got, "body", 4);
+    close(client);
+    assert_int_equal(side_discard(&side, 1), -EPIPE);
+    side_close(&side);
+    close(listener);
 }
 
 /* One flow does not keep the others waiting. Packets make each read a short one. */
@@ -302,6 +409,43 @@ static void writes_first(void **state) {
     assert_int_equal(flow_write(&bench->flow, &bench->to, "again", 5), -EBUSY);
 }
 
+/* Two pieces arrive as one, however little of them the sink takes at first. */
+static void writes_pairs(void **state) {
+    struct bench *bench = *state;
+    static char block[1 << 20], got[2 << 20];
+    size_t n_filled = 0, n = 0;
+    ssize_t r;
+
+    assert_int_equal(flow_write_pair(&bench->flow, &bench->to, "head ", 5, "body", 4), 0);
+    expect(bench, "head body");
+    memset(block, 'b', sizeof(block));
+    assert_int_equal(flow_write_pair(&bench->flow, &bench->to, "head ", 5, block, sizeof(block)),
+                     0);
+    assert_non_null(bench->flow.rest);
+    for (unsigned i = 0; i < 1000 && n < sizeof(block) + 5; i++) {
+        while ((r = recv(bench->sink, got + n, sizeof(got) - n, MSG_DONTWAIT)) > 0) {
+            n += (size_t)r;
+        }
+        side_note(&bench->to, EPOLLOUT);
+        assert_int_equal(run(bench), FLOW_WAITS);
+    }
+    assert_int_equal(n, sizeof(block) + 5);
+    assert_memory_equal(got, "head bbb", 8);
+    assert_memory_equal(got + n - 3, "bbb", 3);
+
+    while ((r = write(bench->to.source.fd, block, sizeof(block))) > 0) {
+        n_filled += (size_t)r;
+    }
+    assert_int_equal(flow_write_pair(&bench->flow, &bench->to, "head ", 5, "body", 4), 0);
+    for (n = 0; n < n_filled + 9;) {
+        r = recv(bench->sink, got, sizeof(got), MSG_DONTWAIT);
+        n += r > 0 ? (size_t)r : 0;
+        side_note(&bench->to, EPOLLOUT);
+        assert_int_equal(run(bench), FLOW_WAITS);
+    }
+    assert_int_equal(n, n_filled + 9);
+}
+
 /* With TCP a short read means that there is no more, unless the end is known to be there. */
 static void short_reads(void **state) {
     struct bench *bench = *state;
@@ -320,10 +464,12 @@ static void short_reads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        bench_test(passes),       bench_test(waits_for_events),  bench_test(backpressure),
-        bench_test(limit),        bench_test(end_behind_a_rest), bench_test(filter),
-        bench_test(fairness),     bench_test(sink_failure),      bench_test(source_failure),
-        bench_test(writes_first), bench_test(short_reads),
+        bench_test(passes),         bench_test(waits_for_events),  bench_test(backpressure),
+        bench_test(limit),          bench_test(end_behind_a_rest), bench_test(filter),
+        bench_test(fairness),       bench_test(sink_failure),      bench_test(source_failure),
+        bench_test(writes_first),   bench_test(writes_pairs),      bench_test(short_reads),
+        bench_test(peeks),          bench_test(filter_changes),    bench_test(ahead),
+        bench_test(discard_of_tcp),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from bench import bench, echo, hello, ok, reset  # noqa: E402
 from fakes import (DOCKER, DOUBT, GONE, LEASE, RELEASE, STARTING,  # noqa: E402
-                   TIMEOUT, free_port, read_all, read_until)
+                   TIMEOUT, free_port, read_answer, read_until)
 from tap import case, main  # noqa: E402
 
 
@@ -18,6 +18,7 @@ from tap import case, main  # noqa: E402
 @case
 def a_thousand_arrive_at_a_sleeping_app():
     with bench() as b:
+        b.conf("workers = 1\n")
         one = b.app("one", hello, ready=False)
         b.start()
         clients = [b.connect() for _ in range(1000)]
@@ -30,7 +31,7 @@ def a_thousand_arrive_at_a_sleeping_app():
         b.assert_quiet()
         b.engine.answer("one", one.port)
         for client in clients:
-            assert read_all(client).endswith(b"hello\n")
+            assert read_answer(client).endswith(b"hello\n")
             client.close()
         assert b.engine.count(LEASE, "one") == 1
         b.engine.wait(RELEASE, "one")
@@ -40,6 +41,7 @@ def a_thousand_arrive_at_a_sleeping_app():
 @case
 def who_resets_is_no_longer_waited_for():
     with bench() as b:
+        b.conf("workers = 1\n")
         one = b.app("one", hello, ready=False)
         b.start()
         leaver, stayer = b.connect(), b.connect()
@@ -49,7 +51,7 @@ def who_resets_is_no_longer_waited_for():
         reset(leaver)
         assert b.get("nobody").startswith(b"HTTP/1.1 404")
         b.engine.answer("one", one.port)
-        assert read_all(stayer).endswith(b"hello\n")
+        assert read_answer(stayer).endswith(b"hello\n")
         assert one.accepted == 1 and b.engine.count(LEASE, "one") == 1
         # The last one to leave gives the lease back.
         b.engine.apps["one"] = None
@@ -66,6 +68,7 @@ def who_resets_is_no_longer_waited_for():
 @case
 def a_warm_app_is_not_asked_for():
     with bench() as b:
+        b.conf("workers = 1\n")
         b.app("one", hello)
         b.start()
         for _ in range(50):
@@ -97,6 +100,7 @@ def a_failed_wake_is_told_with_its_reason():
 @case
 def a_refused_address_is_doubted_once_for_all():
     with bench() as b:
+        b.conf("workers = 1\n")
         one = b.app("one", hello, ready=False)
         b.engine.apps["one"] = None
         b.start()
@@ -110,7 +114,7 @@ def a_refused_address_is_doubted_once_for_all():
         assert b.engine.count(LEASE, "one", DOUBT) == 1
         b.engine.answer("one", one.port)
         for client in clients:
-            assert read_all(client).endswith(b"hello\n")
+            assert read_answer(client).endswith(b"hello\n")
             client.close()
         assert b.engine.count(LEASE, "one") == 2 and b.engine.count(RELEASE, "one") <= 1
         b.ask_exit()
@@ -153,6 +157,7 @@ def a_backend_that_vanishes_before_its_answer_is_asked_again():
 @case
 def gone_takes_the_lease_anew():
     with bench() as b:
+        b.conf("workers = 1\n")
         one = b.app("one", hello)
         tcp, port = b.tcp_app("tcp", echo)
         b.start()
@@ -177,7 +182,7 @@ def gone_takes_the_lease_anew():
             b.engine.wait(LEASE, "one", 3)
             b.engine.apps["one"] = one.port
             b.engine.say(GONE, "one")
-            assert read_all(client).endswith(b"hello\n")
+            assert read_answer(client).endswith(b"hello\n")
         b.ask_exit()
 
 
@@ -195,7 +200,7 @@ def stale_answers_are_dropped():
             b.engine.say(GONE, "one", serial - 1)
             b.engine.answer("nobody", 1, serial)
             b.engine.answer("one", one.port)
-            assert read_all(client).endswith(b"hello\n")
+            assert read_answer(client).endswith(b"hello\n")
         assert b.engine.count(LEASE, "one") == 1
         b.ask_exit()
 
@@ -203,6 +208,7 @@ def stale_answers_are_dropped():
 @case
 def the_engine_may_restart_at_any_time():
     with bench() as b:
+        b.conf("workers = 1\n")
         one = b.app("one", hello, ready=False)
         tcp, port = b.tcp_app("tcp", echo)
         b.start()
@@ -224,7 +230,7 @@ def the_engine_may_restart_at_any_time():
         b.engine.wait(LEASE, "one", 2)
         b.engine.wait(LEASE, "tcp", 2)
         b.engine.answer("one", one.port)
-        assert read_all(waiting).endswith(b"hello\n")
+        assert read_answer(waiting).endswith(b"hello\n")
 
         # A socket of systemd's stays: the next engine is there at once.
         b.engine.apps["one"] = one.port
@@ -247,7 +253,7 @@ def an_engine_that_sends_nonsense_is_left():
             b.engine.fronts[0].send(b"nonsense")
             b.engine.wait(LEASE, "one", 2)
             b.engine.answer("one", one.port)
-            assert read_all(client).endswith(b"hello\n")
+            assert read_answer(client).endswith(b"hello\n")
         b.ask_exit()
 
 
@@ -279,7 +285,7 @@ def it_leaves_when_idle_and_the_backlog_stays():
         with b.connect() as client:  # nobody is there
             client.sendall(b"GET / HTTP/1.1\r\nHost: one.test\r\n\r\n")
             b.start()
-            assert read_all(client).endswith(b"hello\n")
+            assert read_answer(client).endswith(b"hello\n")
         b.wait_exit()
 
 
@@ -299,7 +305,7 @@ def one_connection_from_systemd_or_inetd():
                 accepted.close()
                 if i % 2 == 0:
                     client.sendall(b"GET / HTTP/1.1\r\nHost: one.test\r\n\r\n")
-                    assert read_all(client).endswith(b"hello\n")
+                    assert read_answer(client).endswith(b"hello\n")
                 else:
                     client.sendall(b"x")
                     assert client.recv(1) == b"x"
@@ -322,7 +328,7 @@ def a_unix_listener_speaks_http():
                 client.sendall(b"GET / HTTP/1.1\r\nHost: one.test\r\n\r\n")
                 if half_close:
                     client.shutdown(socket.SHUT_WR)
-                assert read_all(client).endswith(b"hello\n")
+                assert read_answer(client).endswith(b"hello\n")
         b.ask_exit()
 
 
@@ -381,7 +387,7 @@ def a_stop_lets_open_connections_finish():
             client.sendall(b"y")
             assert client.recv(1) == b"y"
             b.engine.answer("one", one.port)
-            assert read_all(waiting).endswith(b"hello\n")
+            assert read_answer(waiting).endswith(b"hello\n")
             with b.connect() as late:  # stays in the backlog for the next front
                 late.sendall(b"GET / HTTP/1.1\r\nHost: one.test\r\n\r\n")
                 client.close()
@@ -389,7 +395,7 @@ def a_stop_lets_open_connections_finish():
                 b.start()
                 b.engine.wait(LEASE, "one", 2)
                 b.engine.answer("one", one.port)
-                assert read_all(late).endswith(b"hello\n")
+                assert read_answer(late).endswith(b"hello\n")
         b.ask_exit()
 
 
