@@ -28,7 +28,8 @@ BUILD = os.path.join(ROOT, "build", "machine")
 
 BOOT_SECONDS = 90
 
-# Left out of the boot: nothing in the machine needs them, and they cost time on a small host.
+# Left out of the boot: nothing in the machine needs them, and they cost time on a small host. The
+# scenarios start proxies by themselves.
 MASKED = """
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
     e2scrub_reap.service console-getty.service getty.target systemd-logind.service
@@ -36,6 +37,7 @@ MASKED = """
     systemd-tmpfiles-clean.timer systemd-update-utmp.service systemd-firstboot.service
     systemd-journal-flush.service systemd-pcrphase.service systemd-pcrphase-sysinit.service
     proc-sys-fs-binfmt_misc.automount
+    nginx.service haproxy.service caddy.service
 """.split()
 
 # What nspawn's own filter forbids: session keyrings and the device filter, for runc; the descriptor
@@ -57,9 +59,11 @@ def private_mounts() -> None:
                           sys.executable, *sys.argv])
 
 
-def tree(depends: str) -> str:
+def tree(depends: str, peers: bool) -> str:
     """The cached tree that holds these packages; it is built when it is not there."""
-    made = subprocess.run([os.path.join(HERE, "tree"), depends], stdout=subprocess.PIPE, text=True)
+    words = ["--peers"] if peers else []
+    made = subprocess.run([os.path.join(HERE, "tree"), *words, depends], stdout=subprocess.PIPE,
+                          text=True)
     if made.returncode != 0:
         raise MachineError("the tree of the machine could not be built")
     return made.stdout.strip()
@@ -270,6 +274,13 @@ class Machine:
                        "PYTHONDONTWRITEBYTECODE": "1", "DEBIAN_FRONTEND": "noninteractive"}
         return subprocess.run(["nsenter", f"--target={self.leader}", "--all", *command],
                               env=environment, **options)
+
+    def fetch(self, folder: str, place: str) -> None:
+        """Copies what a folder of the machine has, if it is there, to a folder of the host."""
+        source = os.path.join(self._root, folder.lstrip("/"))
+        if os.path.isdir(source):
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(source, place)
 
     def close(self) -> None:
         """Ends the machine at once: there is nothing in it to be kept."""

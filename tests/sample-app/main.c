@@ -32,6 +32,7 @@ struct settings settings;
 
 static struct timespec began;
 static atomic_uint connections;
+static unsigned accepted;
 static int ended_fd = -1; /* counts the connections that have ended */
 
 uint64_t uptime_ms(void) {
@@ -68,6 +69,7 @@ static unsigned setting(const char *name, unsigned otherwise) {
 static void settings_load(void) {
     settings = (struct settings){
         .name = text_setting("NAME", "sample-app"),
+        .log = text_setting("LOG", NULL),
         .tcp_greeting = text_setting("TCP_GREETING", NULL),
         .port = setting("PORT", 8080),
         .tcp_port = setting("TCP_PORT", 0),
@@ -153,11 +155,14 @@ static void take_connection(int listener, void (*serve)(struct stream *)) {
         fail("malloc");
     job->serve = serve;
     job->stream.begin = job->stream.end = 0;
+    job->stream.requests = 0;
+    job->stream.peer[0] = '\0';
     job->stream.fd = accept(listener, NULL, NULL);
     if (job->stream.fd < 0) {
         free(job);
         return;
     }
+    job->stream.number = ++accepted;
     setsockopt(job->stream.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     atomic_fetch_add(&connections, 1);
     pthread_attr_init(&attributes);
@@ -252,6 +257,10 @@ int main(int argc, char **argv) {
     ended_fd = eventfd(0, 0);
     if (ended_fd < 0)
         fail("eventfd");
+    if (settings.log != NULL) {
+        puts(settings.log);
+        fflush(stdout);
+    }
     while (settings.never)
         pause();
     sleep_ms(settings.start_delay);

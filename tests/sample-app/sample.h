@@ -6,7 +6,10 @@
  *
  *     main.c    settings from the environment, listeners, life and death, `sample-app probe`
  *     stream.c  buffered reading and writing of one connection
- *     http.c    HTTP/1.1 and the paths that it answers
+ *     http.c    HTTP/1.1: heads, bodies, and which path is answered how
+ *     http.h    the same for the files that answer
+ *     paths.c   what the paths answer
+ *     proxy.c   the PROXY header at a connection's start
  *     ws.c      WebSocket echo (RFC 6455)
  */
 #pragma once
@@ -18,11 +21,13 @@
 enum {
     STREAM_BUFFER = 16384, /* also the longest request head */
     LINE_MAX_BYTES = 8192,
+    PEER_MAX = 256, /* what is told of a PROXY header, with its final NUL */
 };
 
 /* From the environment; times in milliseconds. */
 struct settings {
     const char *name;         /* NAME: what the answers call it */
+    const char *log;          /* LOG: a line that it writes first; NULL: none */
     const char *tcp_greeting; /* TCP_GREETING: what the echo port says first; NULL: nothing */
     unsigned port;            /* PORT: HTTP, default 8080 */
     unsigned tcp_port;        /* TCP_PORT: raw echo; 0: none */
@@ -44,6 +49,9 @@ void sleep_ms(uint64_t ms);
 /* One connection. */
 struct stream {
     int fd;
+    unsigned number;   /* the how manyeth connection it is, from 1 */
+    unsigned requests; /* begun so far */
+    char peer[PEER_MAX];
     size_t begin, end; /* what was received and not yet taken is buffer[begin..end) */
     char buffer[STREAM_BUFFER];
 };
@@ -55,7 +63,16 @@ bool stream_read_all(struct stream *stream, void *ret_data, size_t size);
 /* A line of at most size - 1 bytes, without its LF or CR LF. False: too long, or the stream ended.
  */
 bool stream_read_line(struct stream *stream, char *ret_line, size_t size);
+/* Waits until there are size bytes, at most STREAM_BUFFER. Returns how many there are: fewer only at
+ * the end of the stream. They stay to be read. */
+size_t stream_peek(struct stream *stream, size_t size);
 bool stream_write(struct stream *stream, const void *data, size_t size);
+
+/*
+ * Takes the header of the PROXY protocol, version 1 or 2, that the connection begins with, and puts
+ * what it says into stream->peer; "none" when it begins with something else. False: a faulty one.
+ */
+bool proxy_read(struct stream *stream);
 
 /* Serve one connection to its end; the caller closes it. */
 void http_serve(struct stream *stream);

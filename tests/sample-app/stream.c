@@ -29,6 +29,23 @@ ptrdiff_t stream_read(struct stream *stream, void *ret_data, size_t size) {
     return (ptrdiff_t)have;
 }
 
+size_t stream_peek(struct stream *stream, size_t size) {
+    size_t have = stream->end - stream->begin;
+
+    memmove(stream->buffer, stream->buffer + stream->begin, have);
+    stream->begin = 0;
+    stream->end = have;
+    while (stream->end < size) {
+        ptrdiff_t n =
+            receive(stream->fd, stream->buffer + stream->end, sizeof(stream->buffer) - stream->end);
+
+        if (n <= 0)
+            break;
+        stream->end += (size_t)n;
+    }
+    return stream->end;
+}
+
 bool stream_read_all(struct stream *stream, void *ret_data, size_t size) {
     char *at = ret_data;
 

@@ -75,11 +75,14 @@ def import_images() -> None:
                            stdout=subprocess.DEVNULL)
 
 
-def create(name: str, image: str = "sample-app", **environment: object) -> None:
+def create(name: str, image: str = "sample-app", labels: dict[str, str] | None = None,
+           command: list[str] | None = None, **environment: object) -> None:
     """A stopped container; its NAME is the container's, so that answers tell who answered."""
     environment.setdefault("NAME", name)
     request("POST", f"/containers/create?name={name}", {
         "Image": image,
+        "Cmd": command,
+        "Labels": labels or {},
         "Env": [f"{key}={value}" for key, value in environment.items()],
     })
 
@@ -114,9 +117,9 @@ def remove_all() -> None:
 # --- events --------------------------------------------------------------------------------------
 
 class Events:
-    """What happens to one container from now on, as a context."""
+    """What happens to one container from now on, or to any, as a context."""
 
-    def __init__(self, container: str) -> None:
+    def __init__(self, container: str = "") -> None:
         self.container = container
         self._seen: list[str] = []
         self._times: dict[str, float] = {}
@@ -126,7 +129,8 @@ class Events:
 
     def __enter__(self) -> "Events":
         # since: the daemon sends the answer's head before it subscribes.
-        filters = urllib.parse.quote(json.dumps({"container": [self.container]}))
+        filters = {"container": [self.container]} if self.container else {"type": ["container"]}
+        filters = urllib.parse.quote(json.dumps(filters))
         since = f"{time.time():.9f}"
         self._connection = Connection(timeout=600)
         self._connection.request("GET", f"/{api_version()}/events?since={since}&filters={filters}")

@@ -1,5 +1,6 @@
 """Commands, units, processes and the journal of the machine."""
 
+import json
 import os
 import select
 import subprocess
@@ -141,3 +142,12 @@ def journal_since(cursor: str, *words: str) -> str:
     run("journalctl", "--sync", check=False)
     return run("journalctl", "--quiet", "--no-pager", "--output=short-precise", *after, *words,
                check=False).stdout
+
+
+def journal_events(cursor: str, **fields: str) -> list[dict[str, object]]:
+    """The entries since then that have these fields, each as all of its fields."""
+    # journalctl would apply them to the cursor's own entry too, and then leave the first one out.
+    lines = journal_since(cursor, "--output=json").splitlines()
+    entries = [json.loads(line) for line in lines if line.startswith("{")]
+    return [entry for entry in entries
+            if all(entry.get(name) == value for name, value in fields.items())]

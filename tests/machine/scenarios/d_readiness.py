@@ -201,6 +201,8 @@ def stopped_by_hand() -> None:
         docker.stop("blog")
         events.wait("die")
         want_hello("blog.test", "blog")
+        events.wait("start")
+        events.wait("start")
         want(events.count("start") == 2, f"events: {events.seen()}")
 
 

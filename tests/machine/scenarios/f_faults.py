@@ -11,7 +11,7 @@ from lib.client import HOST, PORT, get, pattern, receive_all, want_hello
 from lib.docker import Events
 from lib.scenario import say, scenario
 from lib.setup import EACH, FRONT, enable, write_app
-from lib.system import failed_units, main_pid, systemctl, wait_ended, wait_no_process, want
+from lib.system import eventually, failed_units, main_pid, systemctl, wait_ended, wait_no_process, want
 
 ENGINE = "dockwake-engine.service"
 SERVICE = "dockwake.service"
@@ -160,6 +160,15 @@ def front_killed_in_wake() -> None:
         sleeps_at_last(events)
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether the stop has reached each thread: until then one of them may still accept."""
+    states = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat") as file:
+            states.append(file.read().rsplit(")", 1)[1].split()[0])
+    return set(states) == {"T"}
+
+
 @scenario("front-killed-with-connections-waiting-in-the-socket")
 def front_killed_backlog() -> None:
     """What the front had not yet accepted is not lost with it: systemd holds the listener."""
@@ -167,6 +176,7 @@ def front_killed_backlog() -> None:
     want_hello("blog.test", "blog")
     front = main_pid(SERVICE)
     os.kill(front, signal.SIGSTOP)
+    eventually(lambda: is_stopped(front), 10, "the front has not stopped")
     sock = socket.create_connection((HOST, PORT), 30)
     sock.sendall(b"GET / HTTP/1.1\r\nHost: blog.test\r\nConnection: close\r\n\r\n")
     os.kill(front, signal.SIGKILL)

@@ -1,6 +1,7 @@
 """Item 9: what the front may not do, and what the engine lets nobody do on the front's socket."""
 
 import array
+import errno
 import os
 import re
 import socket
@@ -13,7 +14,7 @@ from lib.client import want_hello
 from lib.docker import Events
 from lib.scenario import say, scenario
 from lib.setup import enable, write_app, write_config
-from lib.system import journal_cursor, journal_since, main_pid, run, wait_no_process, want
+from lib.system import journal_cursor, journal_since, main_pid, run, systemctl, wait_no_process, want
 
 ENGINE_SOCKET = "/run/dockwake/engine.sock"
 ADMIN_SOCKET = "/run/dockwake/admin.sock"
@@ -21,11 +22,13 @@ SERVICE = "dockwake-engine.service"
 
 # src/base/proto.h
 VERSION = 1
-LEASE, RELEASE, STARTING, READY, FAILED, GONE, LIST, STATUS, WAKE, SLEEP, APP, END = range(1, 13)
+(LEASE, RELEASE, STARTING, READY, FAILED, GONE, LIST, STATUS, WAKE, SLEEP, APP, END, PROGRESS, LOGS,
+ LOG, LOGS_END) = range(1, 17)
+NAME_MAX = 128
 HEADER = struct.Struct("=HHI")
-LEASE_BODY = struct.Struct("=II64s")
-REQUEST_BODY = struct.Struct("=I64s")
-FAILED_HEAD = struct.Struct("=II64s")
+LEASE_BODY = struct.Struct(f"=II{NAME_MAX}s")
+REQUEST_BODY = struct.Struct(f"=I{NAME_MAX}s")
+LOGS_END_BODY = struct.Struct(f"=II{NAME_MAX}s")
 
 PATIENCE = 10
 
@@ -94,20 +97,20 @@ def awake_engine() -> int:
 
 @scenario("front-socket-permit-table")
 def permit_table() -> None:
-    """Whatever is not LEASE or RELEASE, exact and whole, ends the connection and nothing else."""
+    """Whatever is not LEASE, RELEASE or LOGS, exact and whole, ends the connection and nothing else."""
     engine = awake_engine()
     good = lease("blog")
-    unended = packet(LEASE, LEASE_BODY.pack(1, 0, b"x" * 64))
+    unended = packet(LEASE, LEASE_BODY.pack(1, 0, b"x" * NAME_MAX))
     bad = {
         "SLEEP": request(SLEEP, "blog"),
         "WAKE": request(WAKE, "wiki"),
         "STATUS": request(STATUS, "blog"),
         "LIST": packet(LIST),
         **{f"an answer, opcode {opcode}": lease("blog", opcode=opcode)
-           for opcode in (STARTING, READY, FAILED, GONE, APP, END)},
-        "opcode 0": packet(0, bytes(72)),
-        "opcode 13": packet(13, bytes(72)),
-        "opcode 65535": packet(65535, bytes(72)),
+           for opcode in (STARTING, READY, FAILED, GONE, APP, END, PROGRESS, LOG, LOGS_END)},
+        "opcode 0": packet(0, good[HEADER.size:]),
+        "opcode 17": packet(17, good[HEADER.size:]),
+        "opcode 65535": packet(65535, good[HEADER.size:]),
         "version 0": packet(LEASE, good[HEADER.size:], version=0),
         "version 2": packet(LEASE, good[HEADER.size:], version=2),
         "one byte": b"\x01",
@@ -121,7 +124,7 @@ def permit_table() -> None:
         "size 4 GiB": packet(LEASE, good[HEADER.size:], size=0xffffffff),
         "a name without an end": unended,
         "text": b"GET /containers/json HTTP/1.1\r\nHost: docker\r\n\r\n",
-        "zeros": bytes(80),
+        "zeros": bytes(len(good)),
         "64 KiB": os.urandom(65536),
         "180 KiB": good + os.urandom(180000),
     }
@@ -190,16 +193,52 @@ def unknown_app() -> None:
     """A name that is no app, a container's that no file names among them: FAILED or cut off."""
     engine = awake_engine()
     docker.create("stranger")
+    docker.create("page-stranger")
+    write_app("page@", app={"container": "page-%i"}, route={"host": "%i.test"})
+    systemctl("reload", SERVICE)
     number = docker.request("GET", "/containers/stranger/json")["Id"]
-    with Events("stranger") as events:
-        for name in ("stranger", number[:63], "../blog", "/containers/stranger",
-                     "blog/../stranger", "", "BLOG"):
+    with Events() as events:
+        for name in ("stranger", number[:63], number, "../blog", "/containers/stranger",
+                     "blog/../stranger", "", "BLOG", "blog@one", "blog@", "@", "page@", "page",
+                     "page@../blog", "page@stranger", "page@-x", "page@a@b", "page@" + "x" * 64,
+                     "page@%i"):
             with front_socket() as sock:
                 sock.send(lease(name))
                 answer = sock.recv(65536)
+                while answer and HEADER.unpack_from(answer)[1] in (STARTING, PROGRESS):
+                    answer = sock.recv(65536)
                 want(not answer or HEADER.unpack_from(answer)[1] == FAILED,
                      f"{name!r} is answered with {answer[:16]!r}")
-        want(not events.seen(), f"the stranger: {events.seen()}")
+        want(not events.seen(), f"Docker was asked: {events.seen()}")
+    want(main_pid(SERVICE) == engine, "the engine died")
+
+
+@scenario("front-socket-logs")
+def logs_of_others() -> None:
+    """A log is told only of an app whose file allows it, at most so many lines, one at a time."""
+    docker.create("open", LOG="the open one's line")
+    write_app("open", app={"idle_timeout": "1h"}, wait={"show_logs": "yes"})
+    engine = awake_engine()
+    want_hello("open.test", "open")
+
+    def ask(app: str, lines: int) -> tuple[list[bytes], int]:
+        with front_socket() as sock:
+            sock.send(packet(LOGS, LEASE_BODY.pack(7, lines, app.encode())))
+            texts = []
+            while True:
+                answer = sock.recv(65536)
+                want(answer, f"{app}, {lines} lines: the engine hangs up")
+                if HEADER.unpack_from(answer)[1] == LOGS_END:
+                    return texts, LOGS_END_BODY.unpack_from(answer, HEADER.size)[1]
+                texts.append(answer)
+
+    texts, error = ask("open", 20)
+    want(error == 0 and any(b"the open one's line" in text for text in texts), f"{texts} {error}")
+    for app in ("blog", "wiki"):
+        want(ask(app, 20) == ([], errno.EPERM), f"{app}: {ask(app, 20)}")
+    for app in ("nobody", "stranger", "../open", "open@x"):
+        texts, error = ask(app, 20)
+        want(not texts and error in (errno.EPERM, errno.ENOENT), f"{app}: {texts} {error}")
     want(main_pid(SERVICE) == engine, "the engine died")
 
 
