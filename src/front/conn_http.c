@@ -355,6 +355,18 @@ static void finish(struct conn *conn) {
     conn_request_done(conn);
 }
 
+/*
+ * Whether the answer has come to its end. One that ends with the connection has no other sign; a reset
+ * is its end all the same where there was a body, as a backend that closes without having read it
+ * resets the connection behind a whole answer.
+ */
+static bool is_whole(const struct conn *conn, enum flow_result down) {
+    if (down == FLOW_SOURCE_FAILED) {
+        return conn->until_close && !conn->bodyless;
+    }
+    return down == FLOW_DONE && (conn->down.left == 0 || conn->until_close);
+}
+
 static void judge(struct conn *conn, enum flow_result up, enum flow_result down) {
     if (up == FLOW_SOURCE_FAILED || down == FLOW_SINK_FAILED) {
         conn_close(conn); /* the client has left */
@@ -374,7 +386,7 @@ static void judge(struct conn *conn, enum flow_result up, enum flow_result down)
         conn->reusable = false;
         (void)!shutdown(conn->upstream->side.source.fd, SHUT_WR);
     }
-    if (conn->answered && down == FLOW_DONE && (conn->down.left == 0 || conn->until_close)) {
+    if (conn->answered && is_whole(conn, down)) {
         /* The rest of the body, if the backend goes on reading it. */
         if (conn->keep && (up == FLOW_WAITS || up == FLOW_MORE) && !conn->upstream->side.no_more &&
             !conn->upstream->side.gone) {

@@ -267,6 +267,23 @@ def an_answer_without_length_ends_with_the_connection():
 
 
 @case
+def a_reset_behind_such_an_answer_is_its_end_if_there_was_a_body():
+    def backend(peer):
+        peer.recv(10)
+        peer.sendall(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+        # Closes with unread bytes, so the kernel resets the connection.
+
+    with bench() as b:
+        b.app("one", backend)
+        b.start()
+        for _ in range(20):
+            with b.connect() as client:
+                client.sendall(post(b"/", b"not read"))
+                assert read_all(client).endswith(b"\r\n\r\nall of it")
+        b.ask_exit()
+
+
+@case
 def a_bad_answer_is_a_502_and_its_connection_ends():
     bad = [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
