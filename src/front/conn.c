@@ -301,7 +301,7 @@ void conn_accepted(struct worker *worker, int fd, uint16_t port, const struct pr
         return;
     }
     conn->passed = passed;
-    conn->peer = conn->client_address = *client;
+    conn->client_address = *client;
     conn->trusted = config_nets_have(&config->front.trusted_proxies, client);
     conn->needs_proxy = conn->trusted && config->front.proxy_protocol;
     r = loop_add(&worker->loop, &conn->client.source);

@@ -80,9 +80,9 @@ struct conn {
     struct timeout timeout;    /* of the state */
     struct timeout_node check; /* WAIT: page_after. RELAY: silence and stalls, looked at lazily */
     struct task task;          /* the rest of a turn's work; when dead, release */
-    struct proto_address address;        /* the backend's, from CONN_CONNECT on */
-    struct proto_address peer;           /* the other end; AF_UNSPEC: a Unix socket */
-    struct proto_address client_address; /* whom it speaks for: by a PROXY header, else peer */
+    struct proto_address address; /* the backend's, from CONN_CONNECT on */
+    struct proto_address
+        client_address;           /* whom it speaks for: by a PROXY header, else the other end */
     struct proto_address speaker; /* whom the request comes from: by a trusted proxy's word, else
                                      client_address */
     struct proto_address local;   /* where a PROXY header says that the client connected to */
@@ -126,25 +126,23 @@ struct conn {
     bool waited : 1;       /* the app was not ready at once */
 
     /* of the request */
-    bool asked : 1;         /* a whole head was looked at */
-    bool to_head : 1;       /* HEAD: its answer has no body */
-    bool persistent : 1;    /* the client wants to go on with this connection */
-    bool bodyless : 1;      /* the request has no body */
-    bool expects : 1;       /* ... and the client waits to be told to send its body */
-    bool safe : 1;          /* it may be sent twice */
-    bool head_kept : 1;     /* the head is unread still and can be sent again */
-    bool replayed : 1;      /* it was sent again */
-    bool upgrade : 1;       /* the client asks for another protocol */
-    bool answered : 1;      /* RELAY: the answer's head has been passed on */
-    bool chunked_down : 1;  /* its body is chunked */
-    bool complete_down : 1; /* ... and its last chunk was seen */
-    bool until_close : 1;   /* its body ends with the backend's connection */
-    bool reusable : 1;      /* the backend's connection can serve another request */
-    bool keep : 1;          /* the client was told that the connection stays */
-    bool tunnel : 1;        /* TCP, or HTTP after 101: both flows run raw */
-    bool up_shut : 1;       /* the backend was sent the client's end */
-    bool down_shut : 1;     /* the client was sent the backend's end */
-    bool silent : 1;        /* its lease was left, as no byte moved for long */
+    bool asked : 1;       /* a whole head was looked at */
+    bool to_head : 1;     /* HEAD: its answer has no body */
+    bool persistent : 1;  /* the client wants to go on with this connection */
+    bool bodyless : 1;    /* the request has no body */
+    bool expects : 1;     /* ... and the client waits to be told to send its body */
+    bool safe : 1;        /* it may be sent twice */
+    bool head_kept : 1;   /* the head is unread still and can be sent again */
+    bool replayed : 1;    /* it was sent again */
+    bool upgrade : 1;     /* the client asks for another protocol */
+    bool answered : 1;    /* RELAY: the answer's head has been passed on */
+    bool until_close : 1; /* its body ends with the backend's connection */
+    bool reusable : 1;    /* the backend's connection can serve another request */
+    bool keep : 1;        /* the client was told that the connection stays */
+    bool tunnel : 1;      /* TCP, or HTTP after 101: both flows run raw */
+    bool up_shut : 1;     /* the backend was sent the client's end */
+    bool down_shut : 1;   /* the client was sent the backend's end */
+    bool silent : 1;      /* its lease was left, as no byte moved for long */
 };
 
 static inline struct conn *conn_of_up(struct flow *up) {

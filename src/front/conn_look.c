@@ -277,7 +277,7 @@ void conn_look_begin(struct conn *conn, bool first) {
     conn->by_cookie = conn->by_instance = conn->remembered = false;
     conn->segments = conn->rule = 0;
     conn->patience = PATIENCE_HOLD;
-    conn->chunked_down = conn->complete_down = conn->until_close = conn->reusable = false;
+    conn->until_close = conn->reusable = false;
     timeout_arm(&worker->conns.keepalives, &conn->timeout,
                 usec_add(worker->loop.now, config->keepalive_timeout));
     if (conn->client.readable) {
